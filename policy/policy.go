@@ -1,0 +1,140 @@
+package policy
+
+import (
+	"net/netip"
+
+	"github.com/bulkhead/bulkhead/flow"
+	"github.com/bulkhead/bulkhead/topology"
+)
+
+// APIVersion is the version of the document format.
+const APIVersion = "bulkhead/v1"
+
+// Set is all policies of an estate with what their names refer to. It is the
+// unit that is versioned, hashed, simulated, exported and enforced. A Set is
+// immutable once built.
+type Set struct {
+	Policies []Policy           // sorted by name
+	Networks []topology.Network // what rules name; sorted by name
+	// AlwaysAllowed are shown in every export and hold at every stage.
+	AlwaysAllowed []Exception
+	// BreakGlass networks may always reach every protected workload.
+	BreakGlass []netip.Prefix
+}
+
+// Exception is traffic no policy can block: loopback, DHCP, neighbour discovery.
+type Exception struct {
+	Name     string
+	Services []Service
+	Networks []netip.Prefix // the peer must be in one of them; empty means any
+	Why      string
+}
+
+// Policy protects the workloads its scope selects: deny by default inbound,
+// outbound too with EgressRestrict, except for what its rules allow.
+type Policy struct {
+	Name        string
+	Description string
+	Scope       Selector
+	Stage       Stage
+	Egress      Egress
+	Rules       []Rule // order has no meaning; kept as written
+}
+
+// Stage is how far a policy has come.
+type Stage uint8
+
+const (
+	Draft   Stage = iota // no effect
+	Monitor              // "blocked" becomes "would block"
+	Enforce
+)
+
+// Egress says whether outbound traffic of the scope is default-deny too.
+type Egress uint8
+
+const (
+	EgressAllow Egress = iota
+	EgressRestrict
+)
+
+// Action is what a rule does. Precedence: OverrideDeny > Allow > Deny > default.
+type Action uint8
+
+const (
+	Allow Action = iota
+	Deny
+	OverrideDeny
+)
+
+// Rule lets (or forbids) From use Services of To.
+type Rule struct {
+	Name        string
+	Description string // plain words for a reviewer
+	Action      Action
+	From, To    []Peer    // any one matches
+	Services    []Service // any one matches; empty means every service
+	Process     string    // serving or using unit, agents only; "" for any
+}
+
+// Peer is one alternative of From or To: exactly one of its fields is set.
+type Peer struct {
+	Any      bool
+	Selector Selector
+	Network  string       // name of a topology.Network in Set.Networks
+	Prefix   netip.Prefix // CIDR
+	Domain   string       // "api.example.com", "*.example.com"
+}
+
+// Selector matches workloads that have, for every key, one of the values and
+// none of the excluded ones. The empty selector matches every workload.
+type Selector []Requirement
+
+// Requirement is one key of a selector. Sorted by topology key order.
+type Requirement struct {
+	Key string
+	In  []string // any of; empty with NotIn empty means "has the key"
+	Not []string // none of
+}
+
+// Service is a protocol with an inclusive port range, or an ICMP type and code.
+type Service struct {
+	Proto    uint8  // 0: every protocol
+	From, To uint16 // ports; 0-65535 for all; ICMP: type<<8|code range
+	Name     string // the well-known name it was written by, if any
+}
+
+// Party is one end of a flow as a policy sees it.
+type Party struct {
+	Addr   netip.Addr
+	Labels topology.Labels // effective labels; nil for what is no workload
+	// Workload says whether the party is inside the estate, so that selectors
+	// apply to it. Outside parties match by address, network and domain only.
+	Workload bool
+	Domains  []string // names the address is known by, for Domain peers
+}
+
+// Facts is a flow to be judged.
+type Facts struct {
+	Client, Server Party
+	Service        flow.Service
+	Process        string
+}
+
+// Outcome of an evaluation.
+type Outcome uint8
+
+const (
+	Allowed    Outcome = iota
+	Untouched          // neither end is in the scope of a policy past draft
+	WouldBlock         // a policy in monitor forbids it
+	Blocked            // a policy in enforce forbids it
+)
+
+// Verdict is the outcome with its reason.
+type Verdict struct {
+	Outcome Outcome
+	Policy  string // deciding policy; "" when none
+	Rule    string // deciding rule; "" for a policy's default
+	Why     string // in words
+}

@@ -1,0 +1,142 @@
+package policy
+
+import (
+	"github.com/bulkhead/bulkhead/flow"
+	"github.com/bulkhead/bulkhead/topology"
+)
+
+// Level is how tight a recommendation is, from permissive to tight.
+type Level uint8
+
+const (
+	Ringfence     Level = iota // all inside an application; between applications by service
+	Tier                       // role to role, all services
+	ServiceLevel               // role to role, by service: the default
+	WorkloadLevel              // workload to workload, by service
+)
+
+// Evidence is what was seen that a rule stands on.
+type Evidence struct {
+	Rule   string `json:"rule"`   // Rule.Name
+	Policy string `json:"policy"` // Policy.Name
+	flow.EdgeStats
+	Clients    int                   `json:"clients"` // workloads on the client side
+	Servers    int                   `json:"servers"`
+	Confidence float64               `json:"ruleConfidence"` // 0..1, that the rule is wanted as written
+	Examples   []topology.Dependency `json:"examples"`       // at most 5, busiest first; index Map.Graph.Nodes
+}
+
+// Concern says why a dependency is put before a person rather than allowed.
+type Concern string
+
+const (
+	ConcernScanner     Concern = "scanner"
+	ConcernOneOff      Concern = "one-off"
+	ConcernCleartext   Concern = "cleartext-across-environments"
+	ConcernAdmin       Concern = "administration-across-environments"
+	ConcernVendor      Concern = "vendor-access"
+	ConcernCrossEnv    Concern = "across-environments"
+	ConcernReversed    Concern = "reversed-looking"
+	ConcernUnlabelled  Concern = "unlabelled-to-critical"
+	ConcernWorkstation Concern = "workstation-to-workstation"
+)
+
+// Decision is a group of observed dependencies that are not allowed silently: a
+// person says allow, deny or watch.
+type Decision struct {
+	ID       string                `json:"id"` // stable between runs
+	Concern  Concern               `json:"concern"`
+	Title    string                `json:"title"`
+	Why      string                `json:"why"`
+	Policy   string                `json:"policy"` // the policy Rule would join
+	Rule     Rule                  `json:"rule"`   // what "allow" would add
+	Deps     []topology.Dependency `json:"deps"`   // at most 20, busiest first
+	Total    int                   `json:"total"`  // dependencies in all
+	Stats    flow.EdgeStats        `json:"stats"`
+	Priority topology.Priority     `json:"priority"` // of the most important server
+}
+
+// Coverage is the share of observed connections a set allows.
+type Coverage struct {
+	Policy       string `json:"policy"` // "" for the whole estate
+	Connections  uint64 `json:"connections"`
+	Allowed      uint64 `json:"allowed"`
+	Dependencies int    `json:"dependencies"`
+	AllowedDeps  int    `json:"allowedDependencies"`
+}
+
+// Recommendation is a set of policies in draft with what justifies it.
+type Recommendation struct {
+	Level     Level      `json:"level"`
+	Since     flow.Time  `json:"since"`
+	Until     flow.Time  `json:"until"`
+	Set       *Set       `json:"set"`
+	Evidence  []Evidence `json:"evidence"` // one per rule, in the set's order
+	Decisions []Decision `json:"decisions"`
+	Coverage  []Coverage `json:"coverage"` // overall first, then per policy
+	Notes     []string   `json:"notes,omitempty"`
+}
+
+// Class is one of the four ways a simulation sorts traffic and rules.
+type Class uint8
+
+const (
+	ClassAllowed    Class = iota // allowed and seen
+	ClassWouldBreak              // seen and established, not allowed
+	ClassNeverUsed               // allowed by a rule, not seen
+	ClassStopped                 // probes that the set stops
+)
+
+// SimRow is one dependency (or probe) under a set.
+type SimRow struct {
+	Class       Class               `json:"class"`
+	Dep         topology.Dependency `json:"dep"` // indexes Simulation.Nodes
+	Verdict     Verdict             `json:"verdict"`
+	Connections uint64              `json:"connections"`
+}
+
+// RuleUse is how often a rule decided.
+type RuleUse struct {
+	Policy      string    `json:"policy"`
+	Rule        string    `json:"rule"`
+	Connections uint64    `json:"connections"`
+	Deps        int       `json:"dependencies"`
+	LastHit     flow.Time `json:"lastHit"` // 0 when never
+}
+
+// Simulation is a set replayed over a window of recorded traffic, judged as if
+// every policy were enforced.
+type Simulation struct {
+	Since  flow.Time       `json:"since"`
+	Until  flow.Time       `json:"until"`
+	Hash   string          `json:"hash"` // of the set
+	Nodes  []topology.Node `json:"nodes"`
+	Totals [4]SimTotal     `json:"totals"` // by Class
+	Rows   []SimRow        `json:"rows"`   // would-break first, busiest first; capped by the caller
+	Rules  []RuleUse       `json:"rules"`
+	// Untouched counts connections neither end of which the set protects.
+	Untouched uint64     `json:"untouched"`
+	Coverage  []Coverage `json:"coverage"`
+}
+
+// SimTotal sums one class.
+type SimTotal struct {
+	Dependencies int    `json:"dependencies"`
+	Connections  uint64 `json:"connections"`
+	Bytes        uint64 `json:"bytes"`
+}
+
+// Reach is how far a compromise of one place could spread.
+type Reach struct {
+	From      string       `json:"from"`      // node id or selector
+	Reachable int          `json:"reachable"` // inside nodes, the start not counted
+	Inside    int          `json:"inside"`    // inside nodes in all
+	ByHop     []int        `json:"byHop"`     // newly reached per hop, hop 1 first
+	Paths     []AttackPath `json:"paths"`     // to critical nodes, shortest first; capped
+}
+
+// AttackPath is a chain of dependencies a compromise could follow.
+type AttackPath struct {
+	Nodes    []int32        `json:"nodes"` // indexes the graph's nodes, start first
+	Services []flow.Service `json:"services"`
+}
