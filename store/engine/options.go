@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Options say which ClickHouse to use and where an embedded one lives.
+type Options struct {
+	// DSN names a server the operator runs, as clickhouse-go/v2 reads it:
+	// clickhouse://user:password@host:9000/database?secure=true. Nothing is
+	// started then.
+	DSN string
+	// Dir is the folder of an embedded engine: data, configuration, logs, lock.
+	// It is created with mode 0700.
+	Dir string
+	// Exclusive refuses (ErrLocked) a folder another program's engine serves,
+	// instead of using that engine.
+	Exclusive bool
+
+	// Binary is the clickhouse program; "" looks on PATH, "-" does not use one.
+	Binary string
+	// Library is libchdb.so; "" is DefaultLibrary().
+	Library string
+
+	// MemoryBytes bounds the engine's memory; 0 is half of the machine's (or of
+	// its cgroup's limit), at least 1 GiB.
+	MemoryBytes int64
+	// MinFreeBytes is the disk space below which the engine refuses to start; 0
+	// is 64 MiB.
+	MinFreeBytes int64
+	// StartTimeout bounds one start, until the first answer; 0 is 60 s.
+	StartTimeout time.Duration
+	// Remotes are clusters the engine knows for Distributed tables: per cluster
+	// name, one DSN-less address with credentials per shard.
+	Remotes []Cluster
+
+	// Log receives starts, deaths and restarts; nil discards them.
+	Log *slog.Logger
+}
+
+// Cluster is a named list of shards (ClickHouse's remote_servers).
+type Cluster struct {
+	Name   string
+	Shards []Shard
+}
+
+// Shard is one server of a cluster.
+type Shard struct {
+	Host     string
+	Port     int
+	User     string
+	Password string
+}
+
+func (o Options) withDefaults() Options {
+	if o.Library == "" {
+		o.Library = DefaultLibrary()
+	}
+	if o.MemoryBytes == 0 {
+		o.MemoryBytes = max(machineMemory()/2, 1<<30)
+	}
+	if o.MinFreeBytes == 0 {
+		o.MinFreeBytes = 64 << 20
+	}
+	if o.StartTimeout == 0 {
+		o.StartTimeout = time.Minute
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// DefaultLibrary is where make engine puts libchdb.so: $BULKHEAD_ENGINE, else
+// bulkhead/libchdb.so in the user's cache folder.
+func DefaultLibrary() string {
+	if p := os.Getenv("BULKHEAD_ENGINE"); p != "" {
+		return p
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	return filepath.Join(cache, "bulkhead", "libchdb.so")
+}
