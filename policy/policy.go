@@ -14,31 +14,41 @@ const APIVersion = "bulkhead/v1"
 // unit that is versioned, hashed, simulated, exported and enforced. A Set is
 // immutable once built.
 type Set struct {
-	Policies []Policy           // sorted by name
-	Networks []topology.Network // what rules name; sorted by name
+	Policies []Policy           `json:"policies"` // sorted by name
+	Networks []topology.Network `json:"networks"` // what rules name; sorted by name
 	// AlwaysAllowed are shown in every export and hold at every stage.
-	AlwaysAllowed []Exception
+	AlwaysAllowed []Exception `json:"alwaysAllowed"`
 	// BreakGlass networks may always reach every protected workload.
-	BreakGlass []netip.Prefix
+	BreakGlass []netip.Prefix `json:"breakGlass"`
 }
 
 // Exception is traffic no policy can block: loopback, DHCP, neighbour discovery.
 type Exception struct {
-	Name     string
-	Services []Service
-	Networks []netip.Prefix // the peer must be in one of them; empty means any
-	Why      string
+	Name      string         `json:"name"`
+	Direction Direction      `json:"direction"`          // as the protected workload sees it
+	Services  []Service      `json:"services,omitempty"` // any one matches; empty means every service
+	Networks  []netip.Prefix `json:"networks,omitempty"` // the peer must be in one of them; empty means any
+	Why       string         `json:"why,omitempty"`
 }
+
+// Direction of a flow as one protected end sees it.
+type Direction uint8
+
+const (
+	BothWays Direction = iota
+	Inbound            // the workload is the server
+	Outbound           // the workload is the client
+)
 
 // Policy protects the workloads its scope selects: deny by default inbound,
 // outbound too with EgressRestrict, except for what its rules allow.
 type Policy struct {
-	Name        string
-	Description string
-	Scope       Selector
-	Stage       Stage
-	Egress      Egress
-	Rules       []Rule // order has no meaning; kept as written
+	Name        string   `json:"name"`
+	Description string   `json:"description,omitempty"`
+	Scope       Selector `json:"scope"`
+	Stage       Stage    `json:"stage"`
+	Egress      Egress   `json:"egress"`
+	Rules       []Rule   `json:"rules"` // order has no meaning; kept as written
 }
 
 // Stage is how far a policy has come.
@@ -69,21 +79,22 @@ const (
 
 // Rule lets (or forbids) From use Services of To.
 type Rule struct {
-	Name        string
-	Description string // plain words for a reviewer
-	Action      Action
-	From, To    []Peer    // any one matches
-	Services    []Service // any one matches; empty means every service
-	Process     string    // serving or using unit, agents only; "" for any
+	Name        string    `json:"name"`
+	Description string    `json:"description,omitempty"` // plain words for a reviewer
+	Action      Action    `json:"action"`
+	From        []Peer    `json:"from"` // any one matches
+	To          []Peer    `json:"to"`
+	Services    []Service `json:"services"`          // any one matches; empty means every service
+	Process     string    `json:"process,omitempty"` // serving or using unit, agents only; "" for any
 }
 
 // Peer is one alternative of From or To: exactly one of its fields is set.
 type Peer struct {
-	Any      bool
-	Selector Selector
-	Network  string       // name of a topology.Network in Set.Networks
-	Prefix   netip.Prefix // CIDR
-	Domain   string       // "api.example.com", "*.example.com"
+	Any      bool         `json:"any,omitempty"`
+	Selector Selector     `json:"selector,omitzero"` // not nil; an empty one matches every workload
+	Network  string       `json:"network,omitempty"` // name of a topology.Network in Set.Networks
+	Prefix   netip.Prefix `json:"prefix,omitzero"`   // CIDR
+	Domain   string       `json:"domain,omitempty"`  // "api.example.com", "*.example.com"
 }
 
 // Selector matches workloads that have, for every key, one of the values and
@@ -92,9 +103,9 @@ type Selector []Requirement
 
 // Requirement is one key of a selector. Sorted by topology key order.
 type Requirement struct {
-	Key string
-	In  []string // any of; empty with NotIn empty means "has the key"
-	Not []string // none of
+	Key string   `json:"key"`
+	In  []string `json:"in,omitempty"`  // any of; empty: any value
+	Not []string `json:"not,omitempty"` // none of
 }
 
 // Service is a protocol with an inclusive port range, or an ICMP type and code.
@@ -118,7 +129,9 @@ type Party struct {
 type Facts struct {
 	Client, Server Party
 	Service        flow.Service
-	Process        string
+	// Process is the serving unit, ClientProcess the using one, "" when not known:
+	// then only rules without a process match.
+	Process, ClientProcess string
 }
 
 // Outcome of an evaluation.
@@ -133,8 +146,8 @@ const (
 
 // Verdict is the outcome with its reason.
 type Verdict struct {
-	Outcome Outcome
-	Policy  string // deciding policy; "" when none
-	Rule    string // deciding rule; "" for a policy's default
-	Why     string // in words
+	Outcome Outcome `json:"outcome"`
+	Policy  string  `json:"policy,omitempty"` // deciding policy; "" when none
+	Rule    string  `json:"rule,omitempty"`   // deciding rule or exception; "" for a policy's default
+	Why     string  `json:"why"`              // in words
 }
