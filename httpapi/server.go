@@ -1,0 +1,127 @@
+package httpapi
+
+import (
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"github.com/bulkhead/bulkhead/schemas"
+)
+
+// Options configures New. The zero value serves without login, to this machine
+// only.
+type Options struct {
+	Log *slog.Logger     // nil: slog.Default
+	Now func() time.Time // nil: time.Now
+	// Password turns the login on. Empty means none, and then only requests that
+	// name this machine as their host are answered, so that a page elsewhere
+	// cannot reach the API by rebinding its name.
+	Password string
+	// Random is where session keys come from; nil: crypto/rand.
+	Random io.Reader
+	// Hub carries events to open dashboards; nil: a hub nobody publishes to.
+	Hub *Hub
+	// Draw bounds the boxes of one view; 0: 500.
+	Draw int
+	// Timeout bounds one request other than the event stream; 0: a minute.
+	Timeout time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Hub == nil {
+		o.Hub = NewHub()
+	}
+	if o.Draw == 0 {
+		o.Draw = 500
+	}
+	if o.Timeout == 0 {
+		o.Timeout = time.Minute
+	}
+	return o
+}
+
+// server holds what the handlers share. Safe for concurrent use.
+type server struct {
+	Options
+	backend  Backend
+	sessions *sessions
+	indexes  indexCache
+}
+
+// New returns the handler of the whole program: API, events, health, dashboard.
+func New(b Backend, o Options) http.Handler {
+	o = o.withDefaults()
+	s := &server{Options: o, backend: b, sessions: newSessions(o)}
+	return s.routes()
+}
+
+// routes is the table of everything that is served; schemas/openapi.yaml says
+// the same in words.
+func (s *server) routes() *chi.Mux {
+	r := chi.NewRouter()
+	r.Use(s.recovered, secured, http.NewCrossOriginProtection().Handler)
+	if s.Password == "" {
+		r.Use(loopbackHost)
+	}
+	r.Get("/healthz", s.handle(s.getHealth))
+	r.Get("/readyz", s.handle(s.getReady))
+	r.Route("/api/v1", func(r chi.Router) {
+		r.Get("/openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/yaml")
+			_, _ = w.Write(schemas.OpenAPI) // a client that left is no failure of ours
+		})
+		r.Get("/session", s.handle(s.getSession))
+		r.Post("/session", s.handle(s.postSession))
+		r.Delete("/session", s.handle(s.deleteSession))
+		r.Group(func(r chi.Router) {
+			r.Use(s.authenticated)
+			r.Get("/events", s.getEvents)
+			r.Group(s.data)
+		})
+		r.NotFound(s.handle(notFound))
+	})
+	r.NotFound(dashboard)
+	return r
+}
+
+// data is the routes that read and write what the program knows.
+func (s *server) data(r chi.Router) {
+	r.Use(middleware.Timeout(s.Timeout), middleware.Compress(5))
+	r.Get("/status", s.handle(s.getStatus))
+	r.Get("/map", s.handle(s.getMap))
+	r.Get("/map/node", s.handle(s.getNode))
+	r.Get("/map/link", s.handle(s.getLink))
+	r.Get("/map/search", s.handle(s.getSearch))
+	r.Get("/map/proposals", s.handle(s.getProposals))
+	r.Post("/map/labels", s.handle(s.postLabels))
+	r.Get("/reach", s.handle(s.getReach))
+	r.Get("/flows", s.handle(s.getFlows))
+	r.Get("/recommendation", s.handle(s.getRecommendation))
+	r.Post("/recommendation/decisions", s.handle(s.postDecision))
+	r.Get("/recommendation/policy", s.handle(s.getPolicy))
+	r.Get("/simulation", s.handle(s.getSimulation))
+	r.Post("/simulation", s.handle(s.postSimulation))
+	r.Get("/exports", s.handle(s.getExports))
+	r.Get("/exports/{format}", s.handle(s.getExport))
+	r.Get("/documents", s.handle(s.getDocuments))
+	r.Get("/documents/{kind}/{name}", s.handle(s.getDocument))
+	r.Put("/documents/{kind}/{name}", s.handle(s.putDocument))
+}
+
+func notFound(_ http.ResponseWriter, r *http.Request) error {
+	return Errorf(CodeNotFound, "there is nothing at %s", r.URL.Path)
+}
