@@ -1,0 +1,52 @@
+package capture
+
+import "github.com/bulkhead/bulkhead/flow"
+
+// LinkType is a link-layer header type as the tcpdump group numbers them.
+type LinkType uint32
+
+// Frame is one captured frame. Data is valid until the next one is read.
+type Frame struct {
+	Time      flow.Time
+	Data      []byte
+	Length    uint32 // on the wire; len(Data) may be less
+	Link      LinkType
+	Interface uint32 // number within the capture, 0 for the first or only one
+	// VLAN is the tag the kernel took off the frame before the capture saw it;
+	// 0 when there was none or it is still in Data.
+	VLAN uint16
+}
+
+// Fragment says which part of a fragmented packet this is.
+type Fragment uint8
+
+const (
+	Whole Fragment = iota
+	FirstFragment
+	LaterFragment // ports are unknown: 0
+)
+
+// Packet is what the headers of a frame say about its innermost IP packet.
+type Packet struct {
+	Time             flow.Time
+	Src, Dst         Addr
+	SrcPort, DstPort uint16 // ICMP: 0 and type<<8|code
+	Proto            uint8
+	Flags            uint8 // TCP control bits
+	Fragment         Fragment
+	Encap            flow.Encap
+	Bytes            uint32 // layer 3: IPv4 total length, IPv6 payload length + 40
+	FragID           uint32 // IPv4 identification, IPv6 fragment identification
+	VNI              uint32
+	Interface        uint32
+	VLAN             uint16 // outermost
+	InnerVLAN        uint16 // second tag (QinQ), 0 when there is none
+	// Outer are the endpoints of the outermost tunnel; zero without one.
+	OuterSrc, OuterDst Addr
+	// Payload is what follows the transport header, as far as it was captured;
+	// for ICMP errors the quoted packet, for other protocols what follows IP.
+	// It is valid as long as the frame is.
+	Payload []byte
+	// Seq is the TCP sequence number.
+	Seq uint32
+}
