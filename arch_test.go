@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"internal/testenv":    {},
 	"internal/strictyaml": {},
 	"internal/config":     {"flow", "topology", "policy", "internal/strictyaml"},
-	"internal/scenario":   {"flow", "topology", "policy", "internal/strictyaml"},
+	"internal/scenario":   {"flow", "topology", "policy", "internal/strictyaml", "testdata/scenarios"},
 	"collector":           {"flow", "topology", "policy", "internal/metrics", "collector"},
 	"mapper":              {"flow", "topology", "policy", "internal/metrics"},
 	"recommender":         {"flow", "topology", "policy", "internal/metrics", "recommender"},

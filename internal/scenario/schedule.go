@@ -1,0 +1,135 @@
+package scenario
+
+import (
+	"time"
+
+	"github.com/bulkhead/bulkhead/flow"
+)
+
+// schedule says when a link's flows happen. Weights are relative, per hour UTC.
+type schedule struct {
+	weekdays bool // Monday to Friday only
+	one      func(e *Estate, f *FlowSpec) int
+	hours    [24]int
+	periodic bool // at fixed minutes rather than at random ones
+}
+
+// schedules by the name flow lines use.
+var schedules = map[string]*schedule{
+	"":          {hours: evenly(0, 24)},
+	"steady":    {hours: evenly(0, 24)},
+	"periodic":  {hours: evenly(0, 24), periodic: true},
+	"business":  {hours: [24]int{7: 1, 8: 6, 9: 10, 10: 10, 11: 8, 12: 5, 13: 9, 14: 10, 15: 8, 16: 6, 17: 3, 18: 1}, weekdays: true},
+	"trading":   {hours: [24]int{8: 2, 9: 4, 10: 6, 11: 8, 12: 9, 13: 7, 14: 6, 15: 7, 16: 9, 17: 10, 18: 9, 19: 6, 20: 3}},
+	"online":    {hours: [24]int{3, 2, 1, 1, 1, 1, 2, 3, 5, 6, 7, 7, 8, 7, 6, 6, 7, 8, 9, 10, 10, 9, 7, 5}},
+	"nightly":   {hours: evenly(1, 5)},
+	"weekly":    {hours: evenly(2, 5), one: weeklyDay},
+	"month-end": {hours: evenly(20, 24), one: closingDay},
+	"once":      {hours: evenly(9, 17), one: fixedDay},
+	"sweep":     {one: fixedDay},
+}
+
+// evenly gives weight 1 to the hours from..to, to exclusive.
+func evenly(from, to int) (h [24]int) {
+	for i := from; i < to; i++ {
+		h[i] = 1
+	}
+	return h
+}
+
+func weeklyDay(e *Estate, _ *FlowSpec) int { return weekday(e, time.Sunday, e.opts.Days) }
+
+// closingDay is the day of the window on which the month is closed. The chain
+// keeps a 4-4-5 calendar, whose months end on Saturdays: the last Saturday of
+// the window, the last day where there is none.
+func closingDay(e *Estate, _ *FlowSpec) int { return weekday(e, time.Saturday, e.opts.Days) }
+
+// weekday returns the last such day before limit, or the last day.
+func weekday(e *Estate, want time.Weekday, limit int) int {
+	for day := limit - 1; day >= 0; day-- {
+		if e.opts.Start.AddDate(0, 0, day).Weekday() == want {
+			return day
+		}
+	}
+	return limit - 1
+}
+
+func fixedDay(e *Estate, f *FlowSpec) int {
+	if f.Day < 0 {
+		return max(0, e.opts.Days+f.Day)
+	}
+	return min(f.Day, e.opts.Days-1)
+}
+
+// factor is how busy a day is for a line, as a multiple of its rate.
+func (s *schedule) factor(e *Estate, f *FlowSpec, day int) float64 {
+	if s.one != nil {
+		if s.one(e, f) == day {
+			return 1
+		}
+		return 0
+	}
+	if wd := e.opts.Start.AddDate(0, 0, day).Weekday(); s.weekdays && (wd == time.Saturday || wd == time.Sunday) {
+		return 0
+	}
+	return 1
+}
+
+// counts returns how many flows the link has on each day of the window, in out.
+// The running total follows the rate, with a phase of the link's own; a line
+// that runs at all runs at least once in the window.
+func (e *Estate) counts(l int32, out []int) []int {
+	k := &e.links[l]
+	ln := &e.lines[k.line]
+	r := derive(e.opts.Seed, tagLink, uint64(l))
+	rate := ln.Rate * e.opts.Rate
+	phase := r.float()
+	if total := rate * ln.total; total > 0 && total+phase < 1 {
+		phase = 1 - total + 1e-9
+	}
+	sum, before := 0.0, 0
+	out = out[:0]
+	for day := range e.opts.Days {
+		sum += rate * ln.schedule.factor(e, ln.FlowSpec, day)
+		after := int(sum + phase)
+		out = append(out, after-before)
+		before = after
+	}
+	return out
+}
+
+// moment returns when flow number i of n on the day begins, and the generator of
+// the flow's own shape.
+func (e *Estate) moment(l int32, day, i, n int) (flow.Time, rng) {
+	k := &e.links[l]
+	s := e.lines[k.line].schedule
+	r := derive(e.opts.Seed, tagFlow, uint64(l), uint64(day), uint64(i))
+	midnight := e.start.Add(time.Duration(day) * 24 * time.Hour)
+	if e.lines[k.line].Scan {
+		const firstProbe, gap = 2 * time.Hour, 20 * time.Millisecond
+		return midnight.Add(firstProbe + time.Duration(k.order%2_000_000)*gap), r
+	}
+	if s.periodic {
+		link := derive(e.opts.Seed, tagLink, uint64(l))
+		period := 24 * time.Hour / time.Duration(max(n, 1))
+		jitter := time.Duration(r.below(int(time.Second)))
+		return midnight.Add(time.Duration(i)*period + time.Duration(link.below(int(period-time.Second))) + jitter), r
+	}
+	return midnight.Add(s.draw(&r)), r
+}
+
+// draw returns a time of day.
+func (s *schedule) draw(r *rng) time.Duration {
+	total := 0
+	for _, w := range s.hours {
+		total += w
+	}
+	n := r.below(total)
+	for h, w := range s.hours {
+		if n < w {
+			return time.Duration(h)*time.Hour + time.Duration(r.below(int(time.Hour)))
+		}
+		n -= w
+	}
+	return 0
+}
