@@ -28,7 +28,7 @@ type end struct {
 func worse(in, out end) Verdict {
 	switch {
 	case !in.protected && !out.protected:
-		return Verdict{Outcome: Untouched, Why: "neither end is in the scope of a policy past draft"}
+		return untouchedVerdict
 	case !in.protected:
 		return out.Verdict
 	case !out.protected || severity(in.Outcome) >= severity(out.Outcome):
@@ -164,6 +164,8 @@ func anyPeer(set *Set, peers []Peer, p *Party) bool {
 func exceptionVerdict(x *Exception) Verdict {
 	return Verdict{Outcome: Allowed, Rule: x.Name, Why: "on the always-allowed list"}
 }
+
+var untouchedVerdict = Verdict{Outcome: Untouched, Why: "neither end is in the scope of a policy past draft"}
 
 var breakGlassVerdict = Verdict{Outcome: Allowed, Rule: "break-glass", Why: "the client is in a break-glass network"}
 

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"encoding/binary"
 	"maps"
 	"slices"
 	"sync"
@@ -14,43 +15,69 @@ import (
 type Identity int32
 
 // Evaluator answers as Evaluate does, a million times a second. It remembers
-// what it has worked out: the verdicts of a pair of identities are computed when
+// what it has worked out: which rules match a pair of identities is found when
 // the pair is first met, and kept. The set must not change; safe for concurrent
-// use; judging does not allocate once a pair is known.
+// use; judging does not allocate once a pair is known, unless a rule of it asks
+// for a process.
 //
-// Memory grows with the identities the set can tell apart and the pairs met, not
-// with traffic: addresses and labels the set does not name share one identity.
-// Pairs beyond maxPairs are forgotten all at once.
+// Memory grows with the identities the set can tell apart and the pairs of them
+// met, not with traffic: addresses and labels the set does not name share one
+// identity. Pairs beyond maxPairs are forgotten all at once.
 type Evaluator struct {
 	set   *Set
 	vocab *vocabulary
 
 	mu         sync.RWMutex
 	ids        map[string]Identity
-	identities []identity
-	pairs      map[uint64]*pair
+	identities []*identity
+	pairs      map[uint64]pair
+	tables     map[string]*table // by what they are made of, see sideKey
+	rules      map[*Rule]*rankedRule
 }
 
+// maxPairs bounds what is remembered: about 40 bytes each.
 const maxPairs = 4 << 20
+
+// pair is the tables of a flow's two ends; nil where an end is not protected.
+type pair struct{ in, out *table }
 
 // rankedRule is a rule with its verdict prepared.
 type rankedRule struct {
 	*Rule
 	policy  *Policy
+	rank    uint32 // order in which rules decide, unique
 	verdict Verdict
 }
 
 // identity is what is known of an identity once and for all.
 type identity struct {
-	party    Party        // one that has it
-	pool     []*Policy    // protecting it, by name
-	in, out  []rankedRule // rules of the pool whose To (From) matches it
-	enforced []*Policy
+	party    Party         // one that has it
+	pool     []*Policy     // protecting it, by name
+	enforced []*Policy     // those of them in enforce
+	poolKey  string        // equal for equal pools
+	in, out  []*rankedRule // rules of the pool whose To (From) matches it, by rank
 }
 
 // NewEvaluator prepares set, which must be valid and is kept.
 func NewEvaluator(set *Set) *Evaluator {
-	return &Evaluator{set: set, vocab: newVocabulary(set), ids: map[string]Identity{}, pairs: map[uint64]*pair{}}
+	e := &Evaluator{set: set, vocab: newVocabulary(set), ids: map[string]Identity{}, pairs: map[uint64]pair{},
+		tables: map[string]*table{}, rules: map[*Rule]*rankedRule{}}
+	var all []*rankedRule
+	for i := range set.Policies {
+		p := &set.Policies[i]
+		for j := range p.Rules {
+			r := &rankedRule{Rule: &p.Rules[j], policy: p, verdict: ruleVerdict(p, &p.Rules[j])}
+			e.rules[r.Rule] = r
+			all = append(all, r)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *rankedRule) int {
+		return cmp.Or(precedence(a.Action)-precedence(b.Action), cmp.Compare(a.policy.Name, b.policy.Name), cmp.Compare(a.Name, b.Name))
+	})
+	for i, r := range all {
+		r.rank = uint32(i)
+	}
+	return e
 }
 
 // Set returns the set the evaluator judges by.
@@ -76,13 +103,14 @@ func (e *Evaluator) Identify(p *Party) Identity {
 }
 
 func (e *Evaluator) newIdentity(key string, p *Party) Identity {
-	known := identity{party: *p, pool: protecting(e.set, p)}
+	known := &identity{party: *p, pool: protecting(e.set, p)}
 	known.party.Addr = p.Addr.Unmap()
 	known.party.Labels, known.party.Domains = maps.Clone(p.Labels), slices.Clone(p.Domains)
 	known.enforced = pastMonitor(known.pool)
 	for _, q := range known.pool {
+		known.poolKey += q.Name + "\n"
 		for i := range q.Rules {
-			r := rankedRule{&q.Rules[i], q, ruleVerdict(q, &q.Rules[i])}
+			r := e.rules[&q.Rules[i]]
 			if anyPeer(e.set, r.To, p) {
 				known.in = append(known.in, r)
 			}
@@ -91,6 +119,9 @@ func (e *Evaluator) newIdentity(key string, p *Party) Identity {
 			}
 		}
 	}
+	byRank := func(a, b *rankedRule) int { return cmp.Compare(a.rank, b.rank) }
+	slices.SortFunc(known.in, byRank)
+	slices.SortFunc(known.out, byRank)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if id, ok := e.ids[key]; ok {
@@ -119,15 +150,21 @@ func (e *Evaluator) Judge(client, server Identity, svc flow.Service, clientProce
 	if !ok {
 		p = e.newPair(key, client, server)
 	}
-	return p.judge(svc, clientProcess, process)
+	in, out := p.in.judge(svc, process), p.out.judge(svc, clientProcess)
+	switch {
+	case p.in == nil && p.out == nil:
+		return untouchedVerdict
+	case p.in == nil || (p.out != nil && severity(out.Outcome) > severity(in.Outcome)):
+		return *out
+	}
+	return *in
 }
 
-func (e *Evaluator) newPair(key uint64, client, server Identity) *pair {
+func (e *Evaluator) newPair(key uint64, client, server Identity) pair {
 	e.mu.RLock()
 	c, s := e.identities[client], e.identities[server]
 	e.mu.RUnlock()
-	p := &pair{in: e.newSide(&s, &c, Inbound), out: e.newSide(&c, &s, Outbound)}
-	p.compile()
+	p := pair{in: e.table(s, c, Inbound), out: e.table(c, s, Outbound)}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.pairs) >= maxPairs {
@@ -137,24 +174,46 @@ func (e *Evaluator) newPair(key uint64, client, server Identity) *pair {
 	return p
 }
 
-// newSide gathers what can decide at one end: self's, against peer.
-func (e *Evaluator) newSide(self, peer *identity, way Direction) *side {
+// table finds or builds the verdicts at self's end against peer.
+func (e *Evaluator) table(self, peer *identity, way Direction) *table {
 	if len(self.pool) == 0 {
 		return nil
 	}
+	s := e.newSide(self, peer, way)
+	key := sideKey(self, s, way)
+	e.mu.RLock()
+	t, ok := e.tables[string(key)]
+	e.mu.RUnlock()
+	if ok {
+		return t
+	}
+	s.denyAll, s.fallback = defaultVerdict(self.pool, way)
+	if s.enforced {
+		s.denyEnforced, s.fallbackEnforced = defaultVerdict(self.enforced, way)
+	}
+	t = s.compile()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.tables[string(key)] = t
+	return t
+}
+
+// newSide gathers what can decide at one end, but for the defaults.
+func (e *Evaluator) newSide(self, peer *identity, way Direction) *side {
 	s := &side{enforced: len(self.enforced) > 0}
-	rules, peersOf := self.in, func(r *Rule) []Peer { return r.From }
+	rules := self.in
 	if way == Outbound {
-		rules, peersOf = self.out, func(r *Rule) []Peer { return r.To }
+		rules = self.out
 	}
 	for _, r := range rules {
-		if anyPeer(e.set, peersOf(r.Rule), &peer.party) {
+		peers := r.From
+		if way == Outbound {
+			peers = r.To
+		}
+		if anyPeer(e.set, peers, &peer.party) {
 			s.rules = append(s.rules, r)
 		}
 	}
-	slices.SortStableFunc(s.rules, func(a, b rankedRule) int {
-		return cmp.Or(precedence(a.Action)-precedence(b.Action), cmp.Compare(a.policy.Name, b.policy.Name), cmp.Compare(a.Name, b.Name))
-	})
 	for i := range e.set.AlwaysAllowed {
 		if x := &e.set.AlwaysAllowed[i]; (x.Direction == BothWays || x.Direction == way) &&
 			(len(x.Networks) == 0 || anyContains(x.Networks, peer.party.Addr)) {
@@ -162,11 +221,23 @@ func (e *Evaluator) newSide(self, peer *identity, way Direction) *side {
 		}
 	}
 	s.breakGlass = way == Inbound && anyContains(e.set.BreakGlass, peer.party.Addr)
-	s.denyAll, s.fallback = defaultVerdict(self.pool, way)
-	if s.enforced {
-		s.denyEnforced, s.fallbackEnforced = defaultVerdict(self.enforced, way)
-	}
 	return s
+}
+
+// sideKey is equal for sides that judge alike.
+func sideKey(self *identity, s *side, way Direction) []byte {
+	key := append(make([]byte, 0, 128), byte(way), 0)
+	if s.breakGlass {
+		key[1] = 1
+	}
+	for _, x := range s.always {
+		key = append(append(key, x.Name...), 0)
+	}
+	key = append(append(append(key, 1), self.poolKey...), 0)
+	for _, r := range s.rules {
+		key = binary.LittleEndian.AppendUint32(key, r.rank)
+	}
+	return key
 }
 
 func precedence(a Action) int {
