@@ -1,0 +1,133 @@
+package mapper
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/bulkhead/bulkhead/flow"
+	"github.com/bulkhead/bulkhead/topology"
+)
+
+const topologyInternet = topology.NodeInternet
+
+// tie is one role's dependency on one service of another role.
+type tie struct {
+	client, server int32
+	service        flow.Service
+	strength       float64 // how much of both roles takes part, 0..1
+}
+
+// findApplications partitions the graph of roles. Infrastructure, passing
+// contacts and the outside are set aside first.
+func (w *work) findApplications() {
+	ties := w.ties()
+	part, _ := modules(newWeighted(w.roles, w.affinities(ties)))
+	w.app = make([]int32, w.roles)
+	linked := make([]bool, w.roles)
+	for _, t := range ties {
+		linked[t.client], linked[t.server] = true, true
+	}
+	id := map[int32]int32{}
+	for r := range w.app {
+		w.app[r] = -1
+		if !linked[r] {
+			continue
+		}
+		a, ok := id[part[r]]
+		if !ok {
+			a = int32(len(id))
+			id[part[r]] = a
+		}
+		w.app[r] = a
+	}
+	w.apps = len(id)
+}
+
+// ties sums dependencies up to roles. The strength of a tie is the geometric mean
+// of the shares of both roles' members that take part, so that one terminal
+// talking to the wrong server does not tie all terminals to it.
+func (w *work) ties() []tie {
+	type use struct {
+		tie
+		cNode, sNode int32
+	}
+	var uses []use
+	for i := range w.deps {
+		d := &w.deps[i]
+		c, s := w.role[d.Client], w.role[d.Server]
+		if c < 0 || s < 0 || c == s || w.infra[d.Client] >= 0 || w.infra[d.Server] >= 0 || w.passing(int32(i)) {
+			continue
+		}
+		uses = append(uses, use{tie{client: c, server: s, service: w.service[i]}, d.Client, d.Server})
+	}
+	byTie := func(a, b use) int {
+		return cmp.Or(cmp.Compare(a.client, b.client), cmp.Compare(a.server, b.server), a.service.Compare(b.service))
+	}
+	slices.SortFunc(uses, func(a, b use) int {
+		return cmp.Or(byTie(a, b), cmp.Compare(a.cNode, b.cNode), cmp.Compare(a.sNode, b.sNode))
+	})
+	size := w.roleSizes()
+	var out []tie
+	for i := 0; i < len(uses); {
+		clients, servers := 0, map[int32]bool{}
+		j := i
+		for ; j < len(uses) && byTie(uses[i], uses[j]) == 0; j++ {
+			if j == i || uses[j].cNode != uses[j-1].cNode {
+				clients++
+			}
+			servers[uses[j].sNode] = true
+		}
+		t := uses[i].tie
+		t.strength = math.Sqrt(float64(clients) / float64(size[t.client]) * float64(len(servers)) / float64(size[t.server]))
+		out = append(out, t)
+		i = j
+	}
+	return out
+}
+
+func (w *work) roleSizes() []int {
+	size := make([]int, w.roles)
+	for _, r := range w.role {
+		if r >= 0 {
+			size[r]++
+		}
+	}
+	return size
+}
+
+// affinities weighs ties by how much each side depends on the other: the share of
+// what the client role uses plus the share of what the server role serves. A
+// database that only one role uses belongs to that role; a service that twenty
+// use belongs a little to each.
+func (w *work) affinities(ties []tie) []link {
+	used, served := make([]float64, w.roles), make([]float64, w.roles)
+	for _, t := range ties {
+		used[t.client] += t.strength
+		served[t.server] += t.strength
+	}
+	env := w.roleEnvs()
+	var links []link
+	for _, t := range ties {
+		if a, b := env[t.client], env[t.server]; a != "" && b != "" && a != b {
+			continue // environments are kept apart whatever crosses between them
+		}
+		links = append(links, link{t.client, t.server, t.strength/used[t.client] + t.strength/served[t.server]})
+	}
+	return links
+}
+
+// env is what is known of a node's environment: its label, else its name's word.
+func (w *work) env(i int32) string {
+	return cmp.Or(w.nodes[i].Labels[topology.LabelEnv], w.names[i].env)
+}
+
+func (w *work) roleEnvs() []string {
+	env := make([]string, w.roles)
+	for i, r := range w.role {
+		if r >= 0 && env[r] == "" {
+			env[r] = w.env(int32(i))
+		}
+	}
+	return env
+}

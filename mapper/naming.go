@@ -1,0 +1,279 @@
+package mapper
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/bulkhead/bulkhead/flow"
+	"github.com/bulkhead/bulkhead/topology"
+)
+
+// nameGroups gives roles and applications their names, environments, reasons and
+// identities.
+func (w *work) nameGroups() {
+	for r := range w.m.Roles {
+		role := &w.m.Roles[r]
+		role.Name, role.Why = w.roleName(role)
+	}
+	for a := range w.m.Applications {
+		app := &w.m.Applications[a]
+		app.Env = w.commonEnv(app.Members)
+		app.Name, app.Why = w.appName(int32(a))
+	}
+	w.uniqueAppNames()
+	w.uniqueRoleNames()
+	w.identify()
+}
+
+// vote returns the value most members share, and its share of those that have
+// one; ties go to the smaller string.
+func vote(members []int32, value func(int32) string) (string, float64) {
+	count, total := map[string]int{}, 0
+	for _, i := range members {
+		if v := value(i); v != "" {
+			count[v]++
+			total++
+		}
+	}
+	best := ""
+	for v, n := range count {
+		if best == "" || n > count[best] || (n == count[best] && v < best) {
+			best = v
+		}
+	}
+	if best == "" {
+		return "", 0
+	}
+	return best, float64(count[best]) / float64(total)
+}
+
+func (w *work) label(key string) func(int32) string {
+	return func(i int32) string { return w.nodes[i].Labels[key] }
+}
+
+func (w *work) commonEnv(members []int32) string {
+	v, _ := vote(members, w.env)
+	return v
+}
+
+// roleName names a role after the operator's labels, else its infrastructure
+// kind, else the word its members' names share, else what it serves.
+func (w *work) roleName(role *topology.Role) (string, string) {
+	if v, share := vote(role.Members, w.label(topology.LabelRole)); share > 0.5 {
+		return v, "labelled so by the operator"
+	}
+	first := role.Members[0]
+	if k := w.infra[first]; k >= 0 {
+		return w.m.Infrastructure[k].Kind, w.m.Infrastructure[k].Why
+	}
+	services := w.servedBy(role.Members)
+	if v, share := vote(role.Members, w.roleWord); share > 0.5 {
+		return v, fmt.Sprintf("%s named so; %s", plural(len(role.Members), "member"), describeServices(services))
+	}
+	if len(services) > 0 {
+		return serviceRole(services[0]), describeServices(services)
+	}
+	return "client", "uses services and serves none"
+}
+
+// roleWord is the word of a host name that says what the machine does: the last
+// one that is not an environment, a known role word first.
+func (w *work) roleWord(i int32) string {
+	t := w.names[i].tokens
+	for k := len(t) - 1; k >= 0; k-- {
+		if roleWords[t[k]] {
+			return t[k]
+		}
+	}
+	if len(t) == 0 {
+		return ""
+	}
+	return t[0]
+}
+
+// roleWords are words people use in host names for what a machine does.
+var roleWords = map[string]bool{
+	"web": true, "www": true, "api": true, "app": true, "db": true, "sql": true, "cache": true, "redis": true, "queue": true, "mq": true,
+	"lb": true, "proxy": true, "gw": true, "gateway": true, "worker": true, "batch": true, "pos": true, "till": true, "kiosk": true, "file": true,
+	"mail": true, "smtp": true, "print": true, "printer": true, "cam": true, "nvr": true, "voip": true, "phone": true, "sensor": true,
+	"ctl": true, "controller": true, "vpn": true, "ftp": true, "search": true, "etl": true, "report": true, "reporting": true, "ci": true, "runner": true,
+	"server": true, "frontend": true, "backend": true, "primary": true, "replica": true, "desktop": true, "laptop": true, "ws": true,
+}
+
+// served is a service a role gives, with how many of its members give it.
+type served struct {
+	service flow.Service
+	members int
+	clients int
+}
+
+// servedBy lists the services most members serve, most used first.
+func (w *work) servedBy(members []int32) []served {
+	count := map[flow.Service]*served{}
+	for _, i := range members {
+		seen := map[flow.Service]bool{}
+		for _, d := range w.adj.serves(i) {
+			s := w.deps[d].Service
+			if count[s] == nil {
+				count[s] = &served{service: s}
+			}
+			count[s].clients++
+			if !seen[s] {
+				seen[s] = true
+				count[s].members++
+			}
+		}
+	}
+	var out []served
+	for _, s := range count {
+		if 2*s.members > len(members) && !agentPorts[s.service] {
+			out = append(out, *s)
+		}
+	}
+	slices.SortFunc(out, func(a, b served) int { return cmp.Or(cmp.Compare(b.clients, a.clients), a.service.Compare(b.service)) })
+	return out
+}
+
+// agentPorts are what machines serve to their administrators and monitors,
+// whatever they are for.
+var agentPorts = map[flow.Service]bool{
+	{Proto: flow.TCP, Port: 22}: true, {Proto: flow.TCP, Port: 3389}: true, {Proto: flow.TCP, Port: 5985}: true, {Proto: flow.TCP, Port: 5986}: true,
+	{Proto: flow.TCP, Port: 9100}: true, {Proto: flow.UDP, Port: 161}: true, {Proto: flow.TCP, Port: 10050}: true, {Proto: flow.TCP, Port: 9182}: true,
+	{Proto: flow.TCP, Port: 9102}: true, {Proto: flow.ICMP, Port: 8 << 8}: true, {Proto: flow.TCP, Port: 135}: true, {Proto: flow.TCP, Port: 445}: true,
+}
+
+func describeServices(s []served) string {
+	if len(s) == 0 {
+		return "serves nothing that others of the application use"
+	}
+	var parts []string
+	for _, v := range s[:min(3, len(s))] {
+		parts = append(parts, v.service.String())
+	}
+	return "serves " + strings.Join(parts, ", ")
+}
+
+// serviceNames are roles that well-known ports stand for.
+var serviceNames = map[uint16]string{
+	80: "web", 443: "web", 8080: "web", 8443: "web", 8000: "api", 5000: "api", 9000: "api",
+	5432: "db", 3306: "db", 1433: "db", 1521: "db", 27017: "db", 9042: "db", 50000: "db",
+	6379: "cache", 11211: "cache", 5672: "queue", 9092: "queue", 1883: "queue", 61616: "queue",
+	445: "file", 2049: "file", 25: "mail", 587: "mail", 143: "mail", 993: "mail", 9200: "search", 631: "print", 9100: "print",
+	5060: "voip", 554: "camera", 21: "ftp", 22: "ssh", 3389: "desktop", 502: "plc",
+}
+
+func serviceRole(s served) string {
+	if n, ok := serviceNames[s.service.Port]; ok {
+		return n
+	}
+	if flow.HasPorts(s.service.Proto) {
+		return "server-" + strconv.Itoa(int(s.service.Port))
+	}
+	return "server-" + flow.ProtoName(s.service.Proto)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+// appName names an application after the operator's labels, else the word most of
+// its named members share that is rare elsewhere, else its most used service.
+func (w *work) appName(a int32) (string, string) {
+	app := &w.m.Applications[a]
+	size := fmt.Sprintf("%s that depend on each other more than on the rest", plural(len(app.Members), "workload"))
+	if v, share := vote(app.Members, w.label(topology.LabelApp)); share > 0.5 {
+		return v, "labelled so by the operator; " + size
+	}
+	if word, share := w.commonWord(app.Members); share >= 0.5 {
+		return word, fmt.Sprintf("%s; %.0f %% of their names say %q", size, 100*share, word)
+	}
+	if s := w.servedBy(w.serving(app.Members)); len(s) > 0 {
+		return serviceRole(s[0]) + "-group", size
+	}
+	return "group", size
+}
+
+// commonWord is the word found in most members' names; words that say a role
+// count half, so that "payments" beats "db".
+func (w *work) commonWord(members []int32) (string, float64) {
+	count := map[string]float64{}
+	for _, i := range members {
+		for _, t := range w.names[i].tokens {
+			if roleWords[t] {
+				count[t] += 0.5
+			} else {
+				count[t]++
+			}
+		}
+	}
+	best := ""
+	for t, n := range count {
+		if best == "" || n > count[best] || (n == count[best] && t < best) {
+			best = t
+		}
+	}
+	return best, count[best] / float64(len(members))
+}
+
+func (w *work) serving(members []int32) []int32 {
+	best, most := []int32{}, 0
+	for _, i := range members {
+		if n := len(w.adj.serves(i)); n > most {
+			best, most = []int32{i}, n
+		}
+	}
+	return best
+}
+
+// uniqueAppNames makes (name, env) pairs unique by counting.
+func (w *work) uniqueAppNames() {
+	seen := map[string]int{}
+	for a := range w.m.Applications {
+		app := &w.m.Applications[a]
+		key := app.Name + "\x00" + app.Env
+		seen[key]++
+		if n := seen[key]; n > 1 {
+			app.Name += "-" + strconv.Itoa(n)
+		}
+	}
+}
+
+// uniqueRoleNames makes role names unique within their application.
+func (w *work) uniqueRoleNames() {
+	type inApp struct {
+		app  int32
+		name string
+	}
+	seen := map[inApp]int{}
+	for r := range w.m.Roles {
+		role := &w.m.Roles[r]
+		if role.App < 0 {
+			continue
+		}
+		k := inApp{role.App, role.Name}
+		seen[k]++
+		if n := seen[k]; n > 1 {
+			role.Name += "-" + strconv.Itoa(n)
+		}
+	}
+}
+
+// identify gives groups an identity made from their first member's.
+func (w *work) identify() {
+	for r := range w.m.Roles {
+		w.m.Roles[r].ID = groupID("role", w.nodes[w.m.Roles[r].Members[0]].ID)
+	}
+	for a := range w.m.Applications {
+		w.m.Applications[a].ID = groupID("app", w.nodes[w.m.Applications[a].Members[0]].ID)
+	}
+}
+
+func groupID(kind, member string) string {
+	return kind + "-" + strconv.FormatUint(mix(topology.WorkloadKey(kind+"\x00"+member))>>20, 36)
+}
