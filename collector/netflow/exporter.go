@@ -1,0 +1,189 @@
+package netflow
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/bulkhead/bulkhead/collector/netflow/plan"
+	"github.com/bulkhead/bulkhead/collector/netflow/stitch"
+	"github.com/bulkhead/bulkhead/flow"
+)
+
+// exporter is the state of one exporter.
+type exporter struct {
+	addr          netip.AddrPort // port 0 unless exporters are told apart by port
+	index         uint32         // in the stitcher
+	settings      Exporter
+	domains       map[domainKey]*domain
+	templates     int // over all domains
+	templateBytes int
+	stats         ExporterStats
+}
+
+type domainKey struct {
+	version uint16
+	id      uint32
+}
+
+// domain is the state of one observation domain (IPFIX), source id (v9), engine
+// (v5) or sub-agent (sFlow).
+type domain struct {
+	version   uint16
+	id        uint32
+	templates map[uint16]*template
+	sequence  sequence
+	sampling  sampling
+	boot      flow.Time // systemInitTime learned from options (IPFIX)
+	started   flow.Time // when the exporter booted, as its headers say (v5, v9)
+	source    stitch.Source
+}
+
+// exporterOf finds or makes the state of an exporter; nil when it is not allowed
+// or there is no room, with the reason.
+func (d *Decoder) exporterOf(addr netip.AddrPort) (*exporter, flow.DropReason) {
+	key := netip.AddrPortFrom(addr.Addr().Unmap(), 0)
+	if d.o.ByPort {
+		key = netip.AddrPortFrom(key.Addr(), addr.Port())
+	}
+	if x := d.exporters[key]; x != nil {
+		return x, flow.DropNone
+	}
+	settings, listed := d.settings(key.Addr())
+	if d.o.OnlyListed && !listed {
+		d.unknown.note(key.Addr(), d.now)
+		return nil, flow.DropUnknownExporter
+	}
+	if len(d.exporters) >= d.o.MaxExporters && !d.evictExporter() {
+		return nil, flow.DropTableFull
+	}
+	if settings.Name == "" {
+		settings.Name = key.Addr().String()
+		if d.o.ByPort {
+			settings.Name = key.String()
+		}
+	}
+	x := &exporter{addr: key, settings: settings, domains: map[domainKey]*domain{}}
+	x.stats.Exporter, x.stats.Name = key, settings.Name
+	x.index = d.stitcher.Exporter(settings.Name)
+	d.exporters[key] = x
+	return x, flow.DropNone
+}
+
+// settings finds the operator's words for an address: the longest prefix.
+func (d *Decoder) settings(a netip.Addr) (Exporter, bool) {
+	best, found := Exporter{}, false
+	for _, e := range d.o.Exporters {
+		if e.Prefix.Contains(a) && (!found || e.Prefix.Bits() > best.Prefix.Bits()) {
+			best, found = e, true
+		}
+	}
+	return best, found
+}
+
+// quiet is how long an exporter must be silent before a new one may take its
+// place: a flood of invented addresses must not push out the real ones.
+const quiet = flow.Time(10 * 60 * 1e9)
+
+func (d *Decoder) evictExporter() bool {
+	var oldest *exporter
+	for _, x := range d.exporters {
+		if oldest == nil || x.stats.LastSeen < oldest.stats.LastSeen {
+			oldest = x
+		}
+	}
+	if oldest == nil || d.now-oldest.stats.LastSeen < quiet {
+		return false
+	}
+	d.gone.add(&oldest.stats)
+	delete(d.exporters, oldest.addr)
+	return true
+}
+
+// domainOf finds or makes a domain; nil when the exporter has too many.
+func (d *Decoder) domainOf(x *exporter, version uint16, id uint32) *domain {
+	key := domainKey{version, id}
+	if m := x.domains[key]; m != nil {
+		return m
+	}
+	if len(x.domains) >= d.o.MaxDomains {
+		return nil
+	}
+	m := &domain{version: version, id: id, templates: map[uint16]*template{}}
+	m.source = stitch.Source{Exporter: x.index, Domain: id, Scope: x.settings.Scope, Kind: kindOf(version)}
+	x.domains[key] = m
+	return m
+}
+
+func kindOf(version uint16) flow.Source {
+	switch version {
+	case 5:
+		return flow.SourceNetFlow5
+	case 9:
+		return flow.SourceNetFlow9
+	case 10:
+		return flow.SourceIPFIX
+	}
+	return flow.SourceSFlow
+}
+
+// restarted notes when the exporter booted, as its header says, and reports
+// whether that has changed: the exporter restarted, and its templates may mean
+// something else now. Clocks are set and drift, so a minute's difference is none.
+func (m *domain) restarted(c *plan.Context) bool {
+	started := c.Export - flow.Time(c.Uptime)*1e6
+	old := m.started
+	m.started = started
+	const minute = flow.Time(60e9)
+	if old == 0 || started-old < minute {
+		return false
+	}
+	const wrap = flow.Time(1<<32) * 1e6 // sysUptime counts milliseconds in 32 bits
+	if gap := started - old - wrap; gap > -minute && gap < minute {
+		return false
+	}
+	return true
+}
+
+// forget drops all templates and sampling of a domain whose exporter restarted.
+func (x *exporter) forget(m *domain) {
+	for id := range m.templates {
+		x.drop(m, id)
+	}
+	m.sampling = sampling{}
+	m.sequence = sequence{}
+	x.stats.Restarts++
+}
+
+// unknowns lists exporters that were refused, at most maxUnknown of them.
+type unknowns map[netip.Addr]*Unknown
+
+const maxUnknown = 1024
+
+// Unknown is an exporter that is not on the allow-list.
+type Unknown struct {
+	Addr        netip.Addr
+	Datagrams   uint64
+	First, Last flow.Time
+}
+
+func (u unknowns) note(a netip.Addr, now flow.Time) {
+	e := u[a]
+	if e == nil {
+		if len(u) >= maxUnknown {
+			return
+		}
+		e = &Unknown{Addr: a, First: now}
+		u[a] = e
+	}
+	e.Datagrams++
+	e.Last = now
+}
+
+func (u unknowns) sorted() []Unknown {
+	out := make([]Unknown, 0, len(u))
+	for _, e := range u {
+		out = append(out, *e)
+	}
+	slices.SortFunc(out, func(a, b Unknown) int { return a.Addr.Compare(b.Addr) })
+	return out
+}

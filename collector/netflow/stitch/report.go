@@ -1,0 +1,206 @@
+package stitch
+
+import (
+	"github.com/bulkhead/bulkhead/collector/direction"
+	"github.com/bulkhead/bulkhead/collector/netflow/plan"
+	"github.com/bulkhead/bulkhead/flow"
+)
+
+// report makes records of what waits in entry i and moves it to the idle list.
+func (s *Stitcher) report(i uint32) {
+	e := &s.t.slab[i]
+	rows := e.half[0].rows + e.half[1].rows
+	if rows > 0 {
+		e.outcome = s.outcome(e)
+		s.decide(e)
+		s.emit(e)
+		s.stats.Reported += uint64(rows)
+	}
+	for ; e.told < e.numOthers; e.told++ {
+		s.sight(e, e.others[e.told])
+	}
+	for d := range e.half {
+		h := &e.half[d]
+		h.packets, h.bytes, h.rows, h.first, h.last = 0, 0, 0, 0, 0
+	}
+	if e.waiting {
+		s.t.unlink(&s.t.waiting, i)
+		e.waiting = false
+	} else {
+		s.t.unlink(&s.t.idle, i)
+	}
+	s.t.push(&s.t.idle, i)
+}
+
+// emit appends the record of e.
+func (s *Stitcher) emit(e *entry) {
+	s.out = append(s.out, flow.Record{})
+	r := &s.out[len(s.out)-1]
+	s.describe(r, e, e.exporter)
+	c, v := &e.half[0], &e.half[1]
+	if e.client < 0 {
+		c, v = v, c
+	}
+	r.First, r.Last = earliest(c.first, v.first), max(c.last, v.last)
+	r.ClientPackets, r.ClientBytes = c.packets, c.bytes
+	r.ServerPackets, r.ServerBytes = v.packets, v.bytes
+	if e.key.proto == flow.TCP {
+		r.ClientFlags, r.ServerFlags = c.flags, v.flags
+	}
+	s.stats.Records++
+}
+
+// sight appends a record that counts nothing and says that another exporter saw
+// the flow too.
+func (s *Stitcher) sight(e *entry, exporter uint32) {
+	s.out = append(s.out, flow.Record{})
+	r := &s.out[len(s.out)-1]
+	s.describe(r, e, exporter)
+	r.First = earliest(e.half[0].covered, e.half[1].covered)
+	r.Last = max(e.half[0].covered, e.half[1].covered)
+	if r.Split == 0 {
+		r.Split = 1 // never the first: it is no flow of its own
+		e.split = 2
+	}
+	s.stats.Records++
+	s.stats.Sightings++
+}
+
+// describe fills in what all records of a flow have in common.
+func (s *Stitcher) describe(r *flow.Record, e *entry, exporter uint32) {
+	k := &e.key
+	r.ID, r.Split = e.id, e.split
+	e.split++
+	r.Key = flow.Key{Client: k.a.Std(), Server: k.b.Std(), ClientPort: k.portA, ServerPort: k.portB, Proto: k.proto, Scope: k.scope}
+	if e.client < 0 {
+		r.Key = r.Key.Reverse()
+	}
+	r.Outcome, r.Evidence, r.Confidence, r.End = e.outcome, e.evidence, e.confidence, e.end
+	r.SamplingRate, r.VLAN, r.VNI = e.sampling, e.vlan, e.vni
+	r.Sensor, r.Source = s.exporters[exporter].sensor, e.source
+}
+
+func earliest(a, b flow.Time) flow.Time {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// outcome judges e. Flags are unions over the record, so a handshake shows as SYN
+// and ACK from the client; SYN alone was never answered.
+func (s *Stitcher) outcome(e *entry) flow.Outcome {
+	a, b := &e.half[0], &e.half[1]
+	switch {
+	case e.event == plan.EventDenied || e.dropped:
+		return flow.Denied
+	case e.event != plan.EventNone:
+		return flow.Established // a firewall lists only connections it let through
+	case e.key.proto == flow.TCP && (refuses(a, b) || refuses(b, a)):
+		return flow.Refused
+	case a.seen && b.seen:
+		return flow.Established
+	}
+	one := a
+	if b.seen {
+		one = b
+	}
+	if e.key.proto == flow.TCP && one.flags != 0 {
+		switch {
+		case e.sampling > 1:
+			return flow.OneWay // absence cannot be read from a sample
+		case one.flags&(flow.SYN|flow.ACK|flow.RST) == flow.SYN:
+			return flow.Unanswered
+		case one.flags&flow.RST != 0 && one.flags&(flow.SYN|flow.PSH|flow.FIN) == 0:
+			return flow.Refused
+		}
+		return flow.OneWay
+	}
+	if e.sampling <= 1 && (e.biflow || s.exporters[e.exporter].paired) && !e.key.b.Multicast() && !e.key.a.Multicast() {
+		return flow.Unanswered // this exporter would have shown an answer
+	}
+	return flow.OneWay
+}
+
+// refuses reports whether server answered client's SYN with nothing but RST.
+func refuses(client, server *half) bool {
+	return server.flags&flow.RST != 0 && server.flags&(flow.SYN|flow.PSH|flow.FIN) == 0 &&
+		client.flags&flow.SYN != 0 && client.flags&(flow.ACK|flow.PSH|flow.FIN) == 0
+}
+
+// decide settles who the client is. What was decided for an earlier split stands
+// unless there is stronger evidence now.
+func (s *Stitcher) decide(e *entry) {
+	f := direction.Flow{
+		A: direction.End{Addr: e.key.a.Std(), Port: e.key.portA}, B: direction.End{Addr: e.key.b.Std(), Port: e.key.portB},
+		Proto: e.key.proto, Scope: e.key.scope, Hint: e.hint(),
+	}
+	swapped := !e.half[0].seen || e.half[1].seen && e.half[1].first < e.half[0].first
+	if swapped { // A is who was seen first
+		f.A, f.B = f.B, f.A
+		f.Hint.ClientIsA = !f.Hint.ClientIsA
+	}
+	v := s.learner.Decide(f)
+	if e.client == 0 && (e.outcome == flow.Established || e.outcome == flow.OneWay) {
+		s.learner.Learn(f)
+	}
+	if e.client != 0 && (v.Evidence < e.evidence || v.Evidence == e.evidence && v.Confidence <= e.confidence) {
+		return
+	}
+	e.client = -1
+	if v.ClientIsA != swapped {
+		e.client = 1
+	}
+	e.evidence, e.confidence = v.Evidence, v.Confidence
+}
+
+// hint is the best evidence that the flow itself shows; ClientIsA speaks of the
+// key's end a.
+func (e *entry) hint() direction.Hint {
+	a, b := &e.half[0], &e.half[1]
+	switch e.key.proto {
+	case flow.TCP:
+		if h, ok := handshake(a, b); ok {
+			return h
+		}
+	case flow.ICMP, flow.ICMPv6:
+		return direction.Hint{Evidence: flow.EvidenceSemantics, ClientIsA: e.key.portA == 0 && (e.key.portB != 0 || a.seen)}
+	case flow.UDP:
+		switch { // DHCP (RFC 2131 §4.1, RFC 8415 §7.2): the port says who asks
+		case e.key.portA == 68 && e.key.portB == 67, e.key.portA == 546 && e.key.portB == 547:
+			return direction.Hint{Evidence: flow.EvidenceSemantics, ClientIsA: true}
+		case e.key.portA == 67 && e.key.portB == 68, e.key.portA == 547 && e.key.portB == 546:
+			return direction.Hint{Evidence: flow.EvidenceSemantics}
+		}
+	}
+	if e.initiator != 0 {
+		return direction.Hint{Evidence: flow.EvidenceExporter, ClientIsA: e.initiator > 0}
+	}
+	return direction.Hint{}
+}
+
+// handshake reads who opened a TCP connection. The flags of the first packet are
+// proof where they are exported; else a side that sent SYN and never ACK did; else,
+// when both sent SYN, the side that was seen first.
+func handshake(a, b *half) (direction.Hint, bool) {
+	const both = flow.SYN | flow.ACK
+	proof := func(clientIsA, twice bool) (direction.Hint, bool) {
+		return direction.Hint{Evidence: flow.EvidenceSYN, ClientIsA: clientIsA, Both: twice}, true
+	}
+	aOpens, bAnswers := a.initFlags&both == flow.SYN, b.initFlags&both == both
+	bOpens, aAnswers := b.initFlags&both == flow.SYN, a.initFlags&both == both
+	switch {
+	case (aOpens || bAnswers) && !bOpens && !aAnswers:
+		return proof(true, aOpens && bAnswers)
+	case (bOpens || aAnswers) && !aOpens && !bAnswers:
+		return proof(false, bOpens && aAnswers)
+	}
+	aOpens, bOpens = a.flags&both == flow.SYN, b.flags&both == flow.SYN
+	switch {
+	case aOpens != bOpens:
+		return proof(aOpens, false)
+	case a.flags&b.flags&flow.SYN != 0 && a.first != b.first && a.rows > 0 && b.rows > 0:
+		return proof(a.first < b.first, false)
+	}
+	return direction.Hint{}, false
+}

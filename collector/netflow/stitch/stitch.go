@@ -1,0 +1,268 @@
+package stitch
+
+import (
+	"time"
+
+	"github.com/bulkhead/bulkhead/collector/direction"
+	"github.com/bulkhead/bulkhead/collector/netflow/plan"
+	"github.com/bulkhead/bulkhead/flow"
+)
+
+// Options configure a Stitcher. The zero value is usable.
+type Options struct {
+	// MaxFlows bounds the table, about 350 bytes each; 0 means 131,072.
+	MaxFlows int
+	// Wait is how long a half waits for the other direction; 0 means 60 s.
+	Wait time.Duration
+	// Gap is the silence after which the same tuple is another flow; 0 means 5 min.
+	Gap time.Duration
+	// Skew is how far the clocks of two exporters may be apart; records of one
+	// flow that are no further apart are the same traffic. 0 means 2 s.
+	Skew time.Duration
+	// KeepDuplicates counts every record, even the same flow from two exporters.
+	KeepDuplicates bool
+	// Learner decides directions; nil means one of its own.
+	Learner *direction.Learner
+	// Seed keys the hash table, so that traffic cannot be made to collide.
+	Seed uint64
+}
+
+// Source says where a row came from.
+type Source struct {
+	Exporter uint32 // what Exporter returned
+	Domain   uint32 // observation domain, source id or engine
+	Kind     flow.Source
+	Sampling uint32 // 1-in-N, by which the row's counters are multiplied; 0 or 1: unsampled
+	Scope    flow.Scope
+}
+
+// Stats says what became of rows. Rows = Duplicates + Reported + those waiting.
+type Stats struct {
+	Rows       uint64 // added
+	Duplicates uint64 // already counted from another observation point
+	Reported   uint64 // that went into records
+	Records    uint64 // records made
+	Sightings  uint64 // of Records: those that only name a further exporter
+	Evicted    uint64 // flows reported early because the table was full
+	Flows      int    // in the table now
+}
+
+// Stitcher joins rows to records. It is not safe for concurrent use.
+type Stitcher struct {
+	o         Options
+	t         *table
+	learner   *direction.Learner
+	exporters []exporter
+	out       []flow.Record
+	stats     Stats
+}
+
+type exporter struct {
+	sensor string
+	paired bool // it has reported both directions of some flow
+}
+
+// New returns an empty Stitcher.
+func New(o Options) *Stitcher {
+	if o.MaxFlows <= 0 {
+		o.MaxFlows = 1 << 17
+	}
+	if o.Wait <= 0 {
+		o.Wait = time.Minute
+	}
+	if o.Gap <= 0 {
+		o.Gap = 5 * time.Minute
+	}
+	if o.Skew <= 0 {
+		o.Skew = 2 * time.Second
+	}
+	if o.Learner == nil {
+		o.Learner = direction.New(direction.Options{Seed: o.Seed})
+	}
+	return &Stitcher{o: o, t: newTable(o.MaxFlows, o.Seed), learner: o.Learner}
+}
+
+// Exporter registers an exporter under the name its records will carry.
+func (s *Stitcher) Exporter(sensor string) uint32 {
+	s.exporters = append(s.exporters, exporter{sensor: sensor})
+	return uint32(len(s.exporters) - 1)
+}
+
+// Stats returns the counters.
+func (s *Stitcher) Stats() Stats {
+	st := s.stats
+	st.Flows = s.t.len()
+	return st
+}
+
+// Out returns the records made since the last Reset.
+func (s *Stitcher) Out() []flow.Record { return s.out }
+
+// Reset forgets the records that Out returned; their memory is used again.
+func (s *Stitcher) Reset() { s.out = s.out[:0] }
+
+// Add takes one row, seen at the collector's time at.
+func (s *Stitcher) Add(src *Source, r *plan.Row, at flow.Time) {
+	s.stats.Rows++
+	k, dir := keyOf(r, src.Scope)
+	h := hash(&k, s.o.Seed)
+	i := s.t.find(&k, h)
+	if i == none {
+		i = s.create(&k, h, src, r)
+	}
+	e := &s.t.slab[i]
+	if e.id != 0 && s.another(e, r) {
+		s.restart(i, src, r)
+	}
+	e.touched = at
+	if s.duplicate(e, dir, src, r) {
+		s.stats.Duplicates++
+		s.sighted(i, src.Exporter)
+		s.refresh(i)
+		return
+	}
+	s.count(e, dir, src, r)
+	if e.complete() {
+		s.report(i)
+		return
+	}
+	if !e.waiting {
+		s.wait(i)
+	}
+}
+
+// create makes an entry for a flow not in the table, making room if it must.
+func (s *Stitcher) create(k *key, h uint64, src *Source, r *plan.Row) uint32 {
+	i := s.t.insert(k, h)
+	if i == none {
+		s.makeRoom()
+		i = s.t.insert(k, h)
+	}
+	e := &s.t.slab[i]
+	e.begin(src, r)
+	s.t.push(&s.t.idle, i)
+	return i
+}
+
+// makeRoom forgets the flow that was reported longest ago or, if all wait, reports
+// the one that has waited longest.
+func (s *Stitcher) makeRoom() {
+	i := s.t.idle.head
+	if i == none {
+		i = s.t.waiting.head
+		s.stats.Evicted++
+		s.report(i)
+	}
+	s.t.unlink(&s.t.idle, i)
+	s.t.remove(i)
+}
+
+// another reports whether r begins another flow with e's tuple.
+func (s *Stitcher) another(e *entry, r *plan.Row) bool {
+	last := max(e.half[0].covered, e.half[1].covered)
+	if last == 0 || r.First <= last {
+		return false
+	}
+	if r.First.Sub(last) > s.o.Gap {
+		return true
+	}
+	ended := e.end == flow.EndOfFlow || (e.half[0].flags|e.half[1].flags)&(flow.FIN|flow.RST) != 0
+	return e.key.proto == flow.TCP && ended && r.Flags&flow.SYN != 0
+}
+
+// restart reports what is left of the old flow and begins a new one in its place.
+func (s *Stitcher) restart(i uint32, src *Source, r *plan.Row) {
+	if s.t.slab[i].waiting {
+		s.report(i)
+	}
+	e := &s.t.slab[i]
+	*e = entry{key: e.key, hash: e.hash, chain: e.chain, prev: e.prev, next: e.next}
+	e.begin(src, r)
+}
+
+func (e *entry) begin(src *Source, r *plan.Row) {
+	e.id = hash(&e.key, 0) ^ fold(uint64(r.First), 0x2545f4914f6cdd1d)
+	if e.id == 0 {
+		e.id = 1
+	}
+	e.exporter, e.source = src.Exporter, src.Kind
+}
+
+// point identifies what made a record: the exporter, its domain, the interface
+// the packets came in by, and whether they were metered going in or out.
+func point(src *Source, r *plan.Row) uint64 {
+	p := uint64(src.Exporter+1)<<32 | uint64(src.Domain)
+	x := uint64(r.InIf) << 1
+	if r.Egress {
+		x |= 1
+	}
+	return fold(p^0x9e3779b97f4a7c15, x^0xd6e8feb86659fd93)
+}
+
+// duplicate reports whether r covers time that another observation point has
+// already reported for this direction. The point that came first counts until it
+// falls behind; then whoever reports next takes over.
+func (s *Stitcher) duplicate(e *entry, dir int, src *Source, r *plan.Row) bool {
+	h := &e.half[dir]
+	if !h.seen || s.o.KeepDuplicates || h.point == point(src, r) {
+		return false
+	}
+	tolerance := s.o.Skew
+	if src.Kind == flow.SourceSFlow {
+		tolerance = s.o.Wait // samples of one flow come as they come, from every switch
+	}
+	return r.First <= h.covered.Add(tolerance)
+}
+
+// sighted notes a further exporter that saw flow i, to be named in a record that
+// counts nothing.
+func (s *Stitcher) sighted(i uint32, exporter uint32) {
+	e := &s.t.slab[i]
+	if exporter == e.exporter || int(e.numOthers) == len(e.others) {
+		return
+	}
+	for _, o := range e.others[:e.numOthers] {
+		if o == exporter {
+			return
+		}
+	}
+	e.others[e.numOthers] = exporter
+	e.numOthers++
+	if !e.waiting {
+		s.wait(i)
+	}
+}
+
+func (s *Stitcher) wait(i uint32) {
+	s.t.unlink(&s.t.idle, i)
+	e := &s.t.slab[i]
+	e.waiting, e.since = true, e.touched
+	s.t.push(&s.t.waiting, i)
+}
+
+// refresh keeps the idle list in order of last use.
+func (s *Stitcher) refresh(i uint32) {
+	if !s.t.slab[i].waiting {
+		s.t.unlink(&s.t.idle, i)
+		s.t.push(&s.t.idle, i)
+	}
+}
+
+// Expire reports the halves that have waited long enough at time now, and
+// forgets flows that have been silent.
+func (s *Stitcher) Expire(now flow.Time) {
+	for i := s.t.waiting.head; i != none && now.Sub(s.t.slab[i].since) >= s.o.Wait; i = s.t.waiting.head {
+		s.report(i)
+	}
+	for i := s.t.idle.head; i != none && now.Sub(s.t.slab[i].touched) >= s.o.Gap; i = s.t.idle.head {
+		s.t.unlink(&s.t.idle, i)
+		s.t.remove(i)
+	}
+}
+
+// Flush reports everything that waits.
+func (s *Stitcher) Flush() {
+	for i := s.t.waiting.head; i != none; i = s.t.waiting.head {
+		s.report(i)
+	}
+}
