@@ -178,3 +178,12 @@ func at(b []byte, i int) byte {
 	}
 	return 0
 }
+
+// Quoted reads the packet that an ICMP error p quotes (RFC 792; RFC 4443 §3) into
+// q, and reports whether it holds at least addresses and, where there are any,
+// ports.
+func (w *Walker) Quoted(p, q *Packet) bool {
+	*q = Packet{Time: p.Time}
+	w.depth = 0
+	return w.ipAny(p.Payload, uint32(len(p.Payload)), q) == flow.DropNone
+}

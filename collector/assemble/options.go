@@ -1,0 +1,80 @@
+package assemble
+
+import (
+	"time"
+
+	"github.com/bulkhead/bulkhead/collector/direction"
+	"github.com/bulkhead/bulkhead/flow"
+)
+
+// Options configure a Table. The zero value is usable.
+type Options struct {
+	// Capacity bounds the flows alive at once, 128 bytes each plus 16 of index;
+	// 0 means 1,048,576. Memory is touched only as far as flows need it.
+	Capacity int
+	// Idle closes a flow that was silent this long; 0 means 60 s.
+	Idle time.Duration
+	// Active splits a flow that has lasted this long; 0 means 300 s.
+	Active time.Duration
+	// Linger is how long a closed TCP connection is kept for its last segments,
+	// and an unanswered attempt for its retries or its answer; 0 means 5 s for the
+	// former. Unanswered attempts use Unanswered, 0 meaning 20 s.
+	Linger, Unanswered time.Duration
+	// Budget is how many refused or unanswered flows one client gets records of
+	// its own for in a minute; the rest are folded. 0 means 64. Four times as many
+	// are told apart for one server's port.
+	Budget int
+	// HoldWeak is how many records whose direction is a guess are held back, in
+	// the hope that more of the data set tells; 0 means 32,768.
+	HoldWeak int
+	// ScopeVLAN and ScopeVNI give each VLAN (both tags) or VNI an address space of
+	// its own; for networks that overlap.
+	ScopeVLAN, ScopeVNI bool
+	// Learner decides directions; nil means a new one with default options.
+	Learner *direction.Learner
+	// Sensor is put into records.
+	Sensor string
+	// Seed keys the hashes so that traffic cannot be made to collide. Output does
+	// not depend on it, unless so many sources are folded at once that some share
+	// a slot.
+	Seed uint64
+}
+
+func (o Options) withDefaults() Options {
+	or := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	or(&o.Idle, 60*time.Second)
+	or(&o.Active, 300*time.Second)
+	or(&o.Linger, 5*time.Second)
+	or(&o.Unanswered, 20*time.Second)
+	o.Unanswered = min(o.Unanswered, o.Idle)
+	if o.Capacity <= 0 {
+		o.Capacity = 1 << 20
+	}
+	if o.Budget <= 0 {
+		o.Budget = 64
+	}
+	if o.HoldWeak <= 0 {
+		o.HoldWeak = 32768
+	}
+	if o.Learner == nil {
+		o.Learner = direction.New(direction.Options{Seed: o.Seed})
+	}
+	return o
+}
+
+// Stats count what a Table did. Packets = Counted + Drops.Total().
+type Stats struct {
+	Packets uint64 // given to the table
+	Counted uint64 // that are in some record, or will be
+	Bytes   uint64 // layer 3, of the counted
+	Flows   uint64 // started
+	Records uint64 // emitted
+	Folded  uint64 // unanswered flows that have no record of their own
+	Evicted uint64 // flows closed early because the table was full
+	Live    int    // flows in the table now
+	Drops   flow.Drops
+}

@@ -1,0 +1,155 @@
+package assemble
+
+import (
+	"github.com/bulkhead/bulkhead/collector/direction"
+	"github.com/bulkhead/bulkhead/flow"
+)
+
+// report turns what e has counted into a record.
+func (t *Table) report(e *entry, why flow.EndReason) {
+	var r flow.Record
+	outcome := t.orient(e)
+	e.fill(&r, outcome, why)
+	r.Sensor, r.Source = t.o.Sensor, flow.SourcePackets
+	switch {
+	case (outcome == flow.Unanswered || outcome == flow.Refused) && t.fold.takes(t, &r):
+		t.stats.Folded++
+	case r.Evidence <= flow.EvidenceKnownPort && r.Confidence < 90 && r.Split == 0 && why != flow.EndActive:
+		if t.weak = append(t.weak, r); len(t.weak) >= t.o.HoldWeak {
+			t.releaseWeak()
+		}
+	default:
+		t.push(&r)
+	}
+}
+
+// orient decides e's client once, for all its splits, teaches the learner, and
+// returns the outcome.
+func (t *Table) orient(e *entry) flow.Outcome {
+	if e.has(decided) {
+		return e.outcome(e.side())
+	}
+	f := e.direction()
+	v := t.o.Learner.Decide(f)
+	client := sideA
+	if v.ClientIsA == e.has(firstB) { // f.A is who spoke first
+		client = sideB
+	}
+	outcome := e.outcome(client)
+	if outcome == flow.Established || outcome == flow.OneWay && !e.has(multicast) {
+		t.o.Learner.Learn(f)
+	}
+	e.state |= decided
+	if client == sideB {
+		e.state |= decidedB
+	}
+	e.evidence, e.confidence = v.Evidence, v.Confidence
+	return outcome
+}
+
+func (e *entry) side() int {
+	if e.has(decidedB) {
+		return sideB
+	}
+	return sideA
+}
+
+func (e *entry) direction() direction.Flow {
+	f := direction.Flow{
+		A: direction.End{Addr: e.key.a.Netip(), Port: e.key.portA()}, B: direction.End{Addr: e.key.b.Netip(), Port: e.key.portB()},
+		Proto: e.key.proto, Scope: e.key.scope(),
+	}
+	if e.has(firstB) {
+		f.A, f.B = f.B, f.A
+	}
+	if e.has(hinted) {
+		f.Hint = direction.Hint{Evidence: e.evidence, ClientIsA: e.has(clientB) == e.has(firstB), Both: e.has(agreed)}
+	}
+	return f
+}
+
+// fill writes the record of e's present split.
+func (e *entry) fill(r *flow.Record, outcome flow.Outcome, why flow.EndReason) {
+	c := e.side()
+	s := 1 - c
+	addr := [2]netipAddr{e.key.a.Netip(), e.key.b.Netip()}
+	port := [2]uint16{e.key.portA(), e.key.portB()}
+	if e.key.proto == flow.ICMP || e.key.proto == flow.ICMPv6 {
+		port[c] = 0
+	}
+	*r = flow.Record{
+		ID: e.id, First: e.first, Last: e.last,
+		Key: flow.Key{
+			Client: addr[c], Server: addr[s], ClientPort: port[c], ServerPort: port[s],
+			Proto: e.key.proto, Scope: e.key.scope(),
+		},
+		ClientPackets: uint64(e.packets[c]), ServerPackets: uint64(e.packets[s]),
+		ClientBytes: e.bytes[c], ServerBytes: e.bytes[s],
+		ClientFlags: e.flags[c], ServerFlags: e.flags[s],
+		Outcome: outcome, Evidence: e.evidence, Confidence: e.confidence, End: why,
+		Split: e.split, VLAN: e.vlan, VNI: e.vni, Encap: e.encap,
+	}
+}
+
+// outcome says what became of e, client being its client's side.
+func (e *entry) outcome(client int) flow.Outcome {
+	server := 1 - client
+	switch {
+	case e.has(refused) && !e.has(answered):
+		return flow.Refused
+	case e.key.proto == flow.TCP:
+		return e.tcpOutcome(client, server)
+	case e.has(answered):
+		return flow.Established
+	case e.has(multicast):
+		return flow.OneWay
+	case e.key.proto == flow.UDP:
+		return e.udpOutcome(client)
+	case e.key.proto == flow.ICMP || e.key.proto == flow.ICMPv6:
+		if _, kind := icmpRequest(e.key.proto, e.key.portA()); kind == icmpAsks && e.packets[client] > 0 {
+			return flow.Unanswered
+		}
+	}
+	return flow.OneWay
+}
+
+// tcpOutcome: a connection is established when its handshake was completed, or
+// when both sides were seen in the middle of it.
+func (e *entry) tcpOutcome(client, server int) flow.Outcome {
+	syn := e.has(hinted) && e.evidence >= flow.EvidenceSYN && e.flags[client]&flow.SYN != 0
+	if e.split > 0 {
+		syn = false
+	}
+	switch {
+	case !e.has(answered):
+		if syn && e.flags[client]&flow.ACK == 0 {
+			return flow.Unanswered
+		}
+		return flow.OneWay // the client went on talking: somebody answers out of our sight
+	case syn && e.flags[server]&flow.RST != 0 && e.flags[server]&^(flow.RST|flow.ACK) == 0:
+		return flow.Refused
+	case syn && e.has(synAckSeen) && !e.has(completed):
+		return flow.Unanswered // half-open, as a SYN scan leaves it
+	}
+	return flow.Established
+}
+
+// udpOutcome is for one side only. Ports of protocols that push without an answer
+// count as served when more than one packet went there unrefused.
+func (e *entry) udpOutcome(client int) flow.Outcome {
+	port := e.key.portB()
+	if client == sideB {
+		port = e.key.portA()
+	}
+	switch port {
+	case 162, 514, 2055, 4739, 6343, 8125, 9995, 9996, 12201, 25826: // traps, syslog, flow export, statsd, GELF, collectd
+		if e.packets[client] > 1 {
+			return flow.Established
+		}
+		return flow.OneWay
+	}
+	if e.packets[client] == 0 {
+		return flow.OneWay // only the server's side is seen
+	}
+	return flow.Unanswered
+}

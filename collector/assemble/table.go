@@ -1,0 +1,218 @@
+package assemble
+
+import (
+	"time"
+
+	"github.com/bulkhead/bulkhead/collector/capture"
+	"github.com/bulkhead/bulkhead/flow"
+)
+
+// batchSize is how many records are handed on at a time.
+const batchSize = 4096
+
+// sweepSteps is into how many parts a walk over the table is divided: each part is
+// due after 1/sweepSteps of the sweep period.
+const sweepSteps = 16
+
+// Table assembles packets into biflows. It is not safe for concurrent use.
+type Table struct {
+	o       Options
+	emit    func([]flow.Record) error
+	entries []entry
+	free    []uint32 // numbers of entries given back
+	used    uint32   // entries ever used: the rest was never touched
+	index   index
+	frags   fragments
+	fold    folder
+	batch   []flow.Record
+	weak    []flow.Record
+	quoted  capture.Walker
+	stats   Stats
+	err     error
+
+	now       flow.Time
+	nextSweep flow.Time
+	hand      uint32 // sweep position
+	evictHand uint32
+}
+
+// New returns an empty table that hands batches of records to emit, which must
+// not keep the slice. After an error of emit, records are discarded and Err says
+// why.
+func New(o Options, emit func([]flow.Record) error) *Table {
+	o = o.withDefaults()
+	return &Table{
+		o: o, emit: emit, index: newIndex(),
+		entries: make([]entry, o.Capacity),
+		batch:   make([]flow.Record, 0, batchSize),
+		fold:    newFolder(o),
+	}
+}
+
+// Err returns the first error of emit.
+func (t *Table) Err() error { return t.err }
+
+// Stats returns what was counted so far.
+func (t *Table) Stats() Stats {
+	s := t.stats
+	s.Live = t.index.count
+	return s
+}
+
+// Packet counts p into its flow, and returns how many packets that flow's sender
+// has sent in it so far, p included (0: p was dropped).
+func (t *Table) Packet(p *capture.Packet) uint32 {
+	t.stats.Packets++
+	if p.Time >= t.nextSweep || p.Time < t.now-flow.Time(time.Hour) {
+		t.sweep(p.Time)
+	}
+	t.now = p.Time
+	if p.Fragment != capture.Whole && !t.frags.resolve(p) {
+		t.stats.Drops.Add(flow.DropFragment, 1)
+		return 0
+	}
+	k, side := makeKey(p, t.scope(p))
+	h := uint32(k.hash(t.o.Seed) >> 32)
+	e := t.find(&k, h)
+	if e != nil && t.over(e, p, side) {
+		e = nil
+	}
+	if e == nil {
+		if e = t.start(&k, h, p, side); e == nil {
+			t.stats.Drops.Add(flow.DropTableFull, 1)
+			return 0
+		}
+	}
+	t.count(e, p, side)
+	return e.packets[side]
+}
+
+func (t *Table) scope(p *capture.Packet) flow.Scope {
+	switch {
+	case t.o.ScopeVNI && p.VNI != 0:
+		return flow.Scope(p.VNI | 1<<31)
+	case t.o.ScopeVLAN:
+		return flow.Scope(uint32(p.VLAN)<<12 | uint32(p.InnerVLAN))
+	}
+	return 0
+}
+
+func (t *Table) find(k *key, h uint32) *entry {
+	x := &t.index
+	for i := h & x.mask; ; i = (i + 1) & x.mask {
+		s := x.slots[i]
+		if s == 0 {
+			return nil
+		}
+		if uint32(s>>32) != h {
+			continue
+		}
+		if e := &t.entries[uint32(s)-1]; e.key == *k {
+			return e
+		}
+	}
+}
+
+// over closes or splits e if p does not belong to it any more, and reports
+// whether p starts another flow.
+func (t *Table) over(e *entry, p *capture.Packet, side int) bool {
+	if p.Time-e.last > t.patience(e) {
+		t.finish(e, flow.EndIdle)
+		return true
+	}
+	if e.has(closed) && p.Flags&(flow.SYN|flow.ACK) == flow.SYN && p.Proto == flow.TCP {
+		t.finish(e, flow.EndOfFlow) // the port is used again
+		return true
+	}
+	if p.Time-e.first > flow.Time(t.o.Active) {
+		t.splitFlow(e)
+	}
+	return false
+}
+
+// patience is how long e may be silent.
+func (t *Table) patience(e *entry) flow.Time {
+	switch {
+	case e.has(closed):
+		return flow.Time(t.o.Linger)
+	case !e.has(answered) && e.packets[0]+e.packets[1] <= 8:
+		return flow.Time(t.o.Unanswered)
+	}
+	return flow.Time(t.o.Idle)
+}
+
+// start makes room for a flow that p opens; nil means that there is none.
+func (t *Table) start(k *key, h uint32, p *capture.Packet, side int) *entry {
+	n, ok := t.allocate()
+	if !ok {
+		return nil
+	}
+	t.index.insert(h, n)
+	t.stats.Flows++
+	e := &t.entries[n]
+	*e = entry{key: *k, first: p.Time, last: p.Time, id: k.identity(p.Time), vni: p.VNI, vlan: p.VLAN, encap: p.Encap, state: inUse}
+	if side == sideB {
+		e.state |= firstB
+	}
+	if p.Dst.IsGroup() {
+		e.state |= multicast
+		e.hint(flow.EvidenceSemantics, side)
+	}
+	return e
+}
+
+// count adds p to e.
+func (t *Table) count(e *entry, p *capture.Packet, side int) {
+	t.stats.Counted++
+	t.stats.Bytes += uint64(p.Bytes)
+	e.packets[side]++
+	e.bytes[side] += uint64(p.Bytes)
+	e.last = max(e.last, p.Time)
+	e.first = min(e.first, p.Time)
+	if e.packets[1-side] != 0 {
+		e.state |= answered
+	}
+	switch p.Proto {
+	case flow.TCP:
+		e.flags[side] |= p.Flags
+		if p.Flags&(flow.SYN|flow.FIN|flow.RST) != 0 {
+			e.tcp(p.Flags, side)
+		} else if e.has(synAckSeen) && e.has(clientB) == (side == sideB) {
+			e.state |= completed
+		}
+	case flow.UDP:
+		if !e.has(hinted) && e.packets[side] <= 4 {
+			e.udp(p, side)
+		}
+	default:
+		t.other(e, p, side)
+	}
+}
+
+// splitFlow reports what e has counted so far and lets it go on.
+func (t *Table) splitFlow(e *entry) {
+	t.report(e, flow.EndActive)
+	e.split++
+	e.first = e.last
+	e.bytes, e.packets, e.flags = [2]uint64{}, [2]uint32{}, [2]uint8{}
+}
+
+// finish reports e and gives its place back.
+func (t *Table) finish(e *entry, why flow.EndReason) {
+	if e.packets[0]+e.packets[1] > 0 {
+		t.report(e, why)
+	}
+	h := uint32(e.key.hash(t.o.Seed) >> 32)
+	n := t.number(e, h)
+	t.index.remove(h, n)
+	e.state = 0
+	t.free = append(t.free, n)
+}
+
+func (t *Table) number(e *entry, h uint32) uint32 {
+	for i := h & t.index.mask; ; i = (i + 1) & t.index.mask {
+		if s := t.index.slots[i]; uint32(s>>32) == h && &t.entries[uint32(s)-1] == e {
+			return uint32(s) - 1
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package names
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bulkhead/bulkhead/collector/capture"
+	"github.com/bulkhead/bulkhead/flow"
+)
+
+// Options configure an Observer. The zero value is usable.
+type Options struct {
+	// MaxNames bounds the observations held before they are handed on; 0 means
+	// 16,384.
+	MaxNames int
+	// Interval hands on what was gathered at least this often; 0 means a minute.
+	Interval time.Duration
+	Sensor   string
+}
+
+// Stats count what an Observer did.
+type Stats struct {
+	Looked    uint64 // packets looked into
+	Found     uint64 // observations, before they were merged
+	Malformed uint64 // packets that promised a name and could not be parsed
+	Refused   uint64 // names refused: too long, or not printable
+	Panics    uint64 // recovered in a parser
+	Emitted   uint64
+}
+
+type observation struct {
+	addr netip.Addr
+	name string
+	kind flow.NameKind
+}
+
+// Observer gathers names. It is not safe for concurrent use.
+type Observer struct {
+	o     Options
+	emit  func([]flow.Name) error
+	seen  map[observation]flow.Name
+	due   flow.Time
+	now   flow.Time
+	lease leases
+	stats Stats
+	err   error
+}
+
+// New returns an Observer that hands names to emit, which must not keep the slice.
+func New(o Options, emit func([]flow.Name) error) *Observer {
+	if o.MaxNames <= 0 {
+		o.MaxNames = 16384
+	}
+	if o.Interval <= 0 {
+		o.Interval = time.Minute
+	}
+	return &Observer{o: o, emit: emit, seen: make(map[observation]flow.Name)}
+}
+
+// Stats returns what was counted so far.
+func (o *Observer) Stats() Stats { return o.stats }
+
+// early is how many packets of one direction are looked into for a name that
+// stands at the beginning of a connection.
+const early = 8
+
+// Packet looks for names in p, the nth packet of its direction of its flow.
+func (o *Observer) Packet(p *capture.Packet, nth uint32) {
+	switch p.Proto {
+	case flow.UDP:
+		if port := min(p.SrcPort, p.DstPort); port > 138 && !dnsLike(p.SrcPort) && !dnsLike(p.DstPort) {
+			return
+		}
+	case flow.TCP:
+		if nth > early || len(p.Payload) < 12 {
+			return
+		}
+		if b := p.Payload[0]; b != 0x16 && (b < 'A' || b > 'Z') && p.SrcPort != 53 {
+			return
+		}
+	default:
+		return
+	}
+	o.look(p)
+}
+
+func dnsLike(port uint16) bool { return port == 5353 || port == 5355 }
+
+// look parses p behind a recovery, so that a parser's fault costs one packet.
+func (o *Observer) look(p *capture.Packet) {
+	o.now = p.Time
+	if o.now >= o.due {
+		o.flushIfDue()
+	}
+	o.stats.Looked++
+	defer func() {
+		if recover() != nil {
+			o.stats.Panics++
+		}
+	}()
+	ok := true
+	switch {
+	case p.Proto == flow.TCP && p.SrcPort == 53:
+		ok = o.dns(p.Payload[2:], flow.NameDNS) // after the length, RFC 1035 §4.2.2
+	case p.Proto == flow.TCP && p.Payload[0] == 0x16:
+		ok = o.tls(p)
+	case p.Proto == flow.TCP:
+		ok = o.http(p)
+	case p.SrcPort == 53, p.SrcPort == 5355:
+		ok = o.dns(p.Payload, flow.NameDNS)
+	case p.SrcPort == 5353:
+		ok = o.dns(p.Payload, flow.NameMDNS)
+	case p.SrcPort == 137:
+		ok = o.netbios(p.Payload)
+	case p.SrcPort == 138:
+		ok = o.datagram(p)
+	case p.SrcPort == 67, p.SrcPort == 68:
+		ok = o.dhcp(p.Payload)
+	}
+	if !ok {
+		o.stats.Malformed++
+	}
+}
+
+// add records that addr goes by name.
+func (o *Observer) add(addr netip.Addr, name string, kind flow.NameKind) {
+	name, ok := clean(name)
+	if !ok || !addr.IsValid() || addr.IsUnspecified() || addr.IsMulticast() {
+		o.stats.Refused++
+		return
+	}
+	o.stats.Found++
+	key := observation{addr.Unmap(), name, kind}
+	n, ok := o.seen[key]
+	if !ok {
+		if len(o.seen) >= o.o.MaxNames {
+			o.Flush()
+		}
+		n = flow.Name{Addr: key.addr, Name: name, Kind: kind, First: o.now, Last: o.now, Sensor: o.o.Sensor}
+	}
+	n.First, n.Last = min(n.First, o.now), max(n.Last, o.now)
+	n.Count++
+	o.seen[key] = n
+}
+
+func (o *Observer) flushIfDue() {
+	if o.due != 0 {
+		o.Flush()
+	}
+	o.due = o.now.Add(o.o.Interval)
+}
+
+// Flush hands on everything gathered, sorted by time, address and name. It
+// returns the first error of emit.
+func (o *Observer) Flush() error {
+	if len(o.seen) == 0 {
+		return o.err
+	}
+	out := make([]flow.Name, 0, len(o.seen))
+	for _, n := range o.seen {
+		out = append(out, n)
+	}
+	slices.SortFunc(out, func(a, b flow.Name) int {
+		switch {
+		case a.First != b.First:
+			return int(min(1, max(-1, a.First-b.First)))
+		case a.Addr != b.Addr:
+			return a.Addr.Compare(b.Addr)
+		case a.Name != b.Name:
+			return strings.Compare(a.Name, b.Name)
+		}
+		return int(a.Kind) - int(b.Kind)
+	})
+	clear(o.seen)
+	if o.err == nil {
+		if o.err = o.emit(out); o.err == nil {
+			o.stats.Emitted += uint64(len(out))
+		}
+	}
+	return o.err
+}
+
+// clean lower-cases a name and takes off the trailing dot. Names that are empty,
+// an address, too long or not printable ASCII are refused.
+func clean(s string) (string, bool) {
+	s = strings.TrimSuffix(s, ".")
+	if s == "" || len(s) > 253 {
+		return "", false
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return "", false
+		}
+	}
+	if _, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return "", false
+	}
+	return strings.ToLower(s), true
+}

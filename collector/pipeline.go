@@ -1,0 +1,124 @@
+package collector
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/bulkhead/bulkhead/collector/assemble"
+	"github.com/bulkhead/bulkhead/collector/capture"
+	"github.com/bulkhead/bulkhead/collector/names"
+	"github.com/bulkhead/bulkhead/collector/netflow"
+	"github.com/bulkhead/bulkhead/flow"
+)
+
+// pipeline is the stages from a frame on. It is not safe for concurrent use.
+type pipeline struct {
+	walker   capture.Walker
+	packet   capture.Packet
+	table    *assemble.Table
+	observer *names.Observer
+	exports  *netflow.Decoder
+	ports    portSet
+	ignore   []netip.Prefix
+	stats    Stats
+}
+
+func newPipeline(o Options, sink Sink) *pipeline {
+	o.Assemble.Sensor, o.Names.Sensor = o.Sensor, o.Sensor
+	if o.ExportPorts == nil {
+		o.ExportPorts = DefaultExportPorts
+	}
+	p := &pipeline{
+		table:   assemble.New(o.Assemble, sink.Records),
+		ignore:  o.Ignore,
+	}
+	if !o.WithoutExports {
+		p.exports = netflow.NewDecoder(o.NetFlow, exportSink{p, sink})
+	}
+	if !o.WithoutNames {
+		p.observer = names.New(o.Names, sink.Names)
+	}
+	for _, port := range o.ExportPorts {
+		p.ports.add(port)
+	}
+	return p
+}
+
+// frame takes one frame through all stages. An error is the sink's.
+func (c *pipeline) frame(f *capture.Frame) error {
+	s, p := &c.stats, &c.packet
+	s.Frames++
+	s.Bytes += uint64(f.Length)
+	s.Last = max(s.Last, f.Time)
+	if s.First == 0 || f.Time < s.First {
+		s.First = f.Time
+	}
+	if why := c.walker.Walk(f, p); why != flow.DropNone {
+		s.Walk.Add(why, 1)
+		return nil
+	}
+	if p.Proto == flow.UDP && c.exports != nil && c.ports.has(p.DstPort) && isExport(p) {
+		s.Exports++
+		return c.exports.Datagram(p.Payload, netip.AddrPortFrom(p.Src.Netip(), p.SrcPort), p.Time)
+	}
+	if len(c.ignore) > 0 && c.ignored(p) {
+		s.Walk.Add(flow.DropIgnored, 1)
+		return nil
+	}
+	s.Walked++
+	nth := c.table.Packet(p)
+	if c.observer != nil && nth != 0 {
+		c.observer.Packet(p, nth)
+	}
+	return nil
+}
+
+func (c *pipeline) ignored(p *capture.Packet) bool {
+	src, dst := p.Src.Netip(), p.Dst.Netip()
+	for _, n := range c.ignore {
+		if n.Contains(src) || n.Contains(dst) {
+			return true
+		}
+	}
+	return false
+}
+
+// err is the first error of the sink, which the stages keep.
+func (c *pipeline) err() error { return c.table.Err() }
+
+// flush hands on everything that is still held.
+func (c *pipeline) flush() error {
+	err := c.table.Flush()
+	if c.observer != nil {
+		err = errors.Join(err, c.observer.Flush())
+	}
+	if c.exports != nil {
+		err = errors.Join(err, c.exports.Flush())
+	}
+	return err
+}
+
+// snapshot brings the counters of all stages together.
+func (c *pipeline) snapshot() Stats {
+	s := c.stats
+	s.Truncated = c.walker.TruncatedPayload
+	s.Assemble = c.table.Stats()
+	if c.observer != nil {
+		s.Names = c.observer.Stats()
+	}
+	if c.exports != nil {
+		s.NetFlow = c.exports.Stats()
+	}
+	return s
+}
+
+// exportSink counts the records that come out of flow exports.
+type exportSink struct {
+	c    *pipeline
+	sink Sink
+}
+
+func (e exportSink) Records(r []flow.Record) error {
+	e.c.stats.ExportRecords += uint64(len(r))
+	return e.sink.Records(r)
+}

@@ -1,0 +1,43 @@
+package collector
+
+import (
+	"github.com/bulkhead/bulkhead/collector/assemble"
+	"github.com/bulkhead/bulkhead/collector/names"
+	"github.com/bulkhead/bulkhead/collector/netflow"
+	"github.com/bulkhead/bulkhead/flow"
+)
+
+// Stats are the counters of a collector. They hold:
+//
+//	Frames = Walked + Exports + Walk.Total()
+//	Walked = Assemble.Packets
+//	Assemble.Packets = Assemble.Counted + Assemble.Drops.Total()
+type Stats struct {
+	Frames  uint64 // read from the file or the ring
+	Bytes   uint64 // of frames, on the wire
+	Walked  uint64 // IP packets given to assemble
+	Exports uint64 // flow export datagrams given to the decoder
+	// ExportRecords came out of those.
+	ExportRecords uint64
+	// Truncated packets were cut by the capture's snap length; they count in full.
+	Truncated uint64
+	// First and Last are the times of frames, the earliest and the latest.
+	First, Last flow.Time
+
+	Walk     flow.Drops // frames that held no packet that could be counted
+	Assemble assemble.Stats
+	Names    names.Stats
+	NetFlow  netflow.Stats
+}
+
+// Drops is everything that was dropped, over all stages.
+func (s *Stats) Drops() flow.Drops {
+	all := s.Walk
+	all.Merge(&s.Assemble.Drops)
+	exports := s.NetFlow.Drops()
+	all.Merge(&exports)
+	return all
+}
+
+// Records is how many flow records came out, of packets and of exports.
+func (s *Stats) Records() uint64 { return s.Assemble.Records + s.ExportRecords }
