@@ -114,13 +114,14 @@ const (
 	DropDuplicate                  // already counted: same flow from another exporter
 	DropFragment                   // later fragment whose first was never seen
 	DropDepth                      // nested deeper than the bound
+	DropSpoolDamaged               // a spool file was torn or failed its checksum
 	numDropReasons
 )
 
 var dropReasons = [numDropReasons]string{
 	"none", "kernel", "queue-full", "truncated", "malformed", "not-ip", "link-type", "no-template",
 	"bad-template", "template-cap", "version", "unknown-exporter", "ignored", "panic", "table-full",
-	"spool-full", "store", "no-flow", "duplicate", "fragment", "depth",
+	"spool-full", "store", "no-flow", "duplicate", "fragment", "depth", "spool-damaged",
 }
 
 func (d DropReason) String() string { return name(dropReasons[:], int(d)) }
