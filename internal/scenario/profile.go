@@ -20,15 +20,15 @@ func (s span) draw(r *rng) int { return s.low + r.below(s.high-s.low+1) }
 
 // profiles by the name flow lines use.
 var profiles = map[string]*profile{
-	"web":      {span{1, 3}, span{180, 700}, span{1, 5}, span{200, 1400}, 400 * time.Millisecond},
-	"query":    {span{1, 4}, span{60, 400}, span{1, 2}, span{80, 1200}, 60 * time.Millisecond},
-	"chat":     {span{2, 6}, span{60, 300}, span{1, 1}, span{60, 500}, 300 * time.Millisecond},
-	"download": {span{1, 1}, span{120, 400}, span{16, 40}, span{1300, 1440}, time.Second},
-	"upload":   {span{12, 30}, span{1200, 1440}, span{1, 1}, span{12, 40}, 20 * time.Millisecond},
+	"web":      {span{1, 2}, span{180, 700}, span{1, 4}, span{200, 1400}, 400 * time.Millisecond},
+	"query":    {span{1, 2}, span{60, 400}, span{1, 2}, span{80, 1200}, 60 * time.Millisecond},
+	"chat":     {span{1, 3}, span{60, 300}, span{1, 1}, span{60, 500}, 300 * time.Millisecond},
+	"download": {span{1, 1}, span{120, 400}, span{6, 14}, span{1300, 1440}, time.Second},
+	"upload":   {span{4, 9}, span{1200, 1440}, span{1, 1}, span{12, 40}, 20 * time.Millisecond},
 	"report":   {span{1, 2}, span{200, 1200}, span{1, 1}, span{20, 60}, 200 * time.Millisecond},
-	"session":  {span{20, 40}, span{60, 200}, span{1, 2}, span{80, 400}, 20 * time.Second},
+	"session":  {span{12, 24}, span{60, 200}, span{1, 2}, span{80, 400}, 20 * time.Second},
 	"datagram": {span{1, 1}, span{48, 120}, span{1, 1}, span{48, 300}, time.Second},
-	"ping":     {span{1, 3}, span{56, 56}, span{1, 1}, span{56, 56}, time.Second},
+	"ping":     {span{1, 2}, span{56, 56}, span{1, 1}, span{56, 56}, time.Second},
 }
 
 // profileOf is what a line without a profile gets for a service.

@@ -98,9 +98,14 @@ func (e *Estate) counts(l int32, out []int) []int {
 	return out
 }
 
-// moment returns when flow number i of n on the day begins, and the generator of
-// the flow's own shape.
+// moment returns when flow number i of n on the day begins, to the microsecond
+// as captures have it, and the generator of the flow's own shape.
 func (e *Estate) moment(l int32, day, i, n int) (flow.Time, rng) {
+	t, r := e.instant(l, day, i, n)
+	return t - t%flow.Time(time.Microsecond), r
+}
+
+func (e *Estate) instant(l int32, day, i, n int) (flow.Time, rng) {
 	k := &e.links[l]
 	s := e.lines[k.line].schedule
 	r := derive(e.opts.Seed, tagFlow, uint64(l), uint64(day), uint64(i))

@@ -53,7 +53,7 @@ func (e *Estate) shapeOf(l int32, t flow.Time, r rng) shape {
 	if e.hosts[k.server].outside() || e.hosts[k.client].outside() {
 		s.rtt += time.Duration(8+r.below(40)) * time.Millisecond
 	}
-	s.pause = p.pause/2 + time.Duration(r.below(int(p.pause)))
+	s.pause = (p.pause/2 + time.Duration(r.below(int(p.pause)))).Truncate(time.Microsecond)
 	s.port = uint16(32768 + r.below(28232)) // Linux: net.ipv4.ip_local_port_range
 	s.rounds, s.packets = p.rounds.draw(&r), p.packets.draw(&r)
 	s.request, s.response = p.request.draw(&r), p.response.draw(&r)
@@ -81,7 +81,7 @@ func (e *Estate) fill(s *shape, r *rng) {
 		s.name = e.serverName(s.link)
 		s.firstRequest = helloLength(s.name)
 	case contentHTTP:
-		s.name = e.serverName(s.link)
+		s.name, s.rounds = e.serverName(s.link), 1
 		s.firstRequest = len(httpRequest(nil, s.name))
 	case contentDHCP:
 		s.port, s.rounds, s.packets = 68, 1, 1
@@ -127,6 +127,9 @@ func (h *host) outsideName(none bool) string {
 
 func (e *Estate) speaksIPv6(k *link) bool {
 	c, s := &e.hosts[k.client], &e.hosts[k.server]
+	if k.svc.Proto == flow.ICMP {
+		return false
+	}
 	return !c.v4.IsValid() || !s.v4.IsValid() || (c.v6.IsValid() && s.v6.IsValid() && contentOf(k.svc) != contentDHCP)
 }
 
@@ -206,4 +209,4 @@ func (s *shape) tcpEnd() time.Duration {
 }
 
 // packetGap is the time between two packets sent back to back.
-const packetGap = 20 * time.Microsecond
+const packetGap = 50 * time.Microsecond

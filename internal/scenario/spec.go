@@ -1,12 +1,10 @@
 package scenario
 
 import (
-	"bytes"
 	"fmt"
 	"net/netip"
 
-	"go.yaml.in/yaml/v3"
-
+	"github.com/bulkhead/bulkhead/internal/strictyaml"
 	"github.com/bulkhead/bulkhead/testdata/scenarios"
 )
 
@@ -116,11 +114,9 @@ func Load(name string) (*Spec, error) {
 // ParseSpec reads a scenario file; unknown keys and references to what is not
 // there are errors.
 func ParseSpec(b []byte, name string) (*Spec, error) {
-	dec := yaml.NewDecoder(bytes.NewReader(b))
-	dec.KnownFields(true)
 	var s Spec
-	if err := dec.Decode(&s); err != nil {
-		return nil, fmt.Errorf("scenario %s: %w", name, err)
+	if err := strictyaml.Decode(b, name, &s); err != nil {
+		return nil, fmt.Errorf("scenario: %w", err)
 	}
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("scenario %s: %w", name, err)
