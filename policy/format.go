@@ -33,6 +33,9 @@ func Format(s *Set) []byte {
 	for i := range s.Policies {
 		docs = append(docs, policyNode(&s.Policies[i]))
 	}
+	if len(docs) == 0 {
+		return nil
+	}
 	var buf bytes.Buffer
 	enc := yaml.NewEncoder(&buf)
 	enc.SetIndent(2)
