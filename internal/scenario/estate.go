@@ -20,6 +20,7 @@ const (
 	tagFlow
 	tagOneWay
 	tagRPC
+	tagName
 )
 
 // Estate is a generated estate. It is immutable and safe for concurrent use.
@@ -30,6 +31,7 @@ type Estate struct {
 	copies    []appCopy
 	hosts     []host // workloads first, then what is outside
 	workloads int
+	numbers   []int  // of host names that say nothing, by workload
 	lines     []line // flow lines as links name them
 	links     []link // sorted by client, server, service
 	byClient  []int32

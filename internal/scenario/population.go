@@ -47,6 +47,9 @@ func (e *Estate) populate() error {
 	if shares == 0 && missing > 0 {
 		return fmt.Errorf("scenario %s: no role fills up to %d workloads", e.spec.Name, e.opts.Workloads)
 	}
+	if e.opts.Noise.NoNames {
+		e.numbers = shuffled(e.opts.Seed, e.opts.Workloads)
+	}
 	left := missing
 	for i := range e.spec.Apps {
 		a := &e.spec.Apps[i]
@@ -151,7 +154,7 @@ func (e *Estate) addRole(app int32, a *AppSpec, role int32, n int) error {
 
 func (e *Estate) hostName(app int32, r *RoleSpec, site *SiteSpec, s, k int) string {
 	if e.opts.Noise.NoNames {
-		return fmt.Sprintf("host-%06d", mix(e.opts.Seed^uint64(len(e.hosts)))%1000*1000+uint64(len(e.hosts)%1000))
+		return fmt.Sprintf("host-%06d", e.numbers[len(e.hosts)]+1)
 	}
 	base := r.Host
 	if base == "" {
@@ -174,6 +177,17 @@ func shortEnv(env string) string {
 		return "stg"
 	}
 	return env
+}
+
+// shuffled returns the numbers 0..n-1 in an order that says nothing.
+func shuffled(seed uint64, n int) []int {
+	out := make([]int, n)
+	r := derive(seed, tagName)
+	for i := range out {
+		j := r.below(i + 1)
+		out[i], out[j] = out[j], i
+	}
+	return out
 }
 
 // handOver applies the specification's address reuse.
