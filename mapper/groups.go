@@ -2,22 +2,18 @@ package mapper
 
 import (
 	"cmp"
-	"slices"
 
 	"github.com/bulkhead/bulkhead/flow"
 )
 
 // findRoles splits every class into groups whose members deal with the same
 // peers, not only with the same kinds of peers: the web tier of one application,
-// not all web tiers. Two members of a class belong together when, for most of the
-// things they use or for most of the things they serve, the other side is the
-// same group. That is applied bottom up, every node by itself at first, until
+// not all web tiers. It works bottom up, every node by itself at first, until
 // nothing more joins: store servers join because they all report to one
 // head-office server, then the terminals join because they all use the store
 // servers, which are one group now.
 func (w *work) findRoles() {
-	w.role = make([]int32, len(w.nodes))
-	g := grouping{work: w, sets: newDisjoint(len(w.nodes))}
+	g := newGrouping(w)
 	g.joinSharedInfrastructure()
 	g.joinByName()
 	for range maxJoinRounds {
@@ -35,14 +31,26 @@ const maxJoinRounds = 8
 type grouping struct {
 	*work
 	sets *disjoint
+	// What is known of a group, at its root: environment, host name stem (only
+	// stems that several nodes bear) and pin.
+	envOf, stemOf, pinOf []string
 }
 
-// slot is one thing a node does: direction, service and the class of the peer.
-// Peers are compared within a slot.
-type slot struct {
-	key   uint64
-	peers []int32 // groups, sorted, distinct
-	dir   uint64
+func newGrouping(w *work) *grouping {
+	n := len(w.nodes)
+	g := &grouping{work: w, sets: newDisjoint(n), envOf: make([]string, n), stemOf: make([]string, n), pinOf: make([]string, n)}
+	bearers := map[string]int{}
+	for i := range w.names {
+		bearers[w.names[i].stem]++
+	}
+	for i := range w.nodes {
+		g.envOf[i] = w.env(int32(i))
+		g.pinOf[i] = w.in.Decisions.Pins[w.nodes[i].ID]
+		if s := w.names[i].stem; s != "" && bearers[s] > 1 {
+			g.stemOf[i] = s
+		}
+	}
+	return g
 }
 
 // joinSharedInfrastructure puts members of one class that are the same kind of
@@ -76,10 +84,10 @@ func (g *grouping) joinByName() {
 	}
 	first := map[named]int32{}
 	for i := range g.nodes {
-		if g.names[i].stem == "" || !g.nodes[i].Inside() || g.infra[i] >= 0 {
+		if g.stemOf[i] == "" || !g.nodes[i].Inside() || g.infra[i] >= 0 {
 			continue
 		}
-		k := named{g.names[i].stem, g.class[i]}
+		k := named{g.stemOf[i], g.class[i]}
 		if j, ok := first[k]; ok {
 			g.join(j, int32(i))
 		} else {
@@ -88,133 +96,22 @@ func (g *grouping) joinByName() {
 	}
 }
 
-// round compares members of the same class that share a peer group, and joins
-// them; it returns how many joins it made.
-func (g *grouping) round() int {
-	slots := g.allSlots()
-	type meeting struct {
-		class int32
-		key   uint64
-		peer  int32
-	}
-	meet := map[meeting][]int32{}
-	var order []meeting
-	for i := range g.nodes {
-		for _, s := range slots[i] {
-			for _, p := range s.peers {
-				m := meeting{g.class[i], s.key, p}
-				if _, ok := meet[m]; !ok {
-					order = append(order, m)
-				}
-				meet[m] = append(meet[m], int32(i))
-			}
-		}
-	}
-	joins := 0
-	for _, m := range order {
-		members := meet[m]
-		for k := 1; k < len(members); k++ {
-			for _, j := range [2]int32{members[k-1], members[0]} {
-				if i := members[k]; g.alike(slots[i], slots[j]) && g.join(i, j) {
-					joins++
-				}
-			}
-		}
-	}
-	return joins
-}
-
 // join unites the groups of i and j unless what is known of them forbids it.
 func (g *grouping) join(i, j int32) bool {
-	if a, b := g.env(i), g.env(j); a != "" && b != "" && a != b {
+	i, j = g.sets.find(i), g.sets.find(j)
+	if i == j || differ(g.envOf[i], g.envOf[j]) || differ(g.stemOf[i], g.stemOf[j]) || differ(g.pinOf[i], g.pinOf[j]) {
 		return false
 	}
-	return g.sets.union(i, j)
+	g.sets.union(i, j)
+	r := g.sets.find(i)
+	g.envOf[r] = cmp.Or(g.envOf[i], g.envOf[j])
+	g.stemOf[r] = cmp.Or(g.stemOf[i], g.stemOf[j])
+	g.pinOf[r] = cmp.Or(g.pinOf[i], g.pinOf[j])
+	return true
 }
 
-// alike reports whether two nodes of a class deal with the same groups in more
-// than half of what they use, or in more than half of what they serve.
-func (g *grouping) alike(a, b []slot) bool {
-	var same, all [2]float64
-	for i, j := 0, 0; i < len(a) || j < len(b); {
-		switch {
-		case j == len(b) || (i < len(a) && a[i].key < b[j].key):
-			all[a[i].dir]++
-			i++
-		case i == len(a) || b[j].key < a[i].key:
-			all[b[j].dir]++
-			j++
-		default:
-			all[a[i].dir]++
-			same[a[i].dir] += overlap(a[i].peers, b[j].peers)
-			i, j = i+1, j+1
-		}
-	}
-	return same[asClient] > all[asClient]/2 || same[asServer] > all[asServer]/2
-}
-
-// overlap is the Jaccard index of two sorted sets.
-func overlap(a, b []int32) float64 {
-	common := 0
-	for i, j := 0, 0; i < len(a) && j < len(b); {
-		switch c := cmp.Compare(a[i], b[j]); {
-		case c < 0:
-			i++
-		case c > 0:
-			j++
-		default:
-			common++
-			i, j = i+1, j+1
-		}
-	}
-	return float64(common) / float64(len(a)+len(b)-common)
-}
-
-// allSlots lists what each inside node that is not infrastructure does with peers
-// that are not infrastructure either, ordered by key.
-func (g *grouping) allSlots() [][]slot {
-	slots := make([][]slot, len(g.nodes))
-	var ends []end
-	for i := range g.nodes {
-		if !g.nodes[i].Inside() || g.infra[i] >= 0 {
-			continue
-		}
-		ends = g.appendEnds(ends[:0], int32(i))
-		slices.SortFunc(ends, func(a, b end) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.peer, b.peer)) })
-		ends = slices.Compact(ends)
-		for k, e := range ends {
-			if k == 0 || ends[k-1].key != e.key {
-				slots[i] = append(slots[i], slot{key: e.key, dir: e.dir})
-			}
-			s := &slots[i][len(slots[i])-1]
-			s.peers = append(s.peers, e.peer)
-		}
-	}
-	return slots
-}
-
-// end is one dependency seen from one of its ends.
-type end struct {
-	key  uint64
-	dir  uint64
-	peer int32
-}
-
-func (g *grouping) appendEnds(ends []end, i int32) []end {
-	add := func(dir uint64, d, peer int32) {
-		if g.infra[peer] < 0 && g.nodes[peer].Kind != topologyInternet && !g.passing(d) {
-			ends = append(ends, end{featureKey(dir, g.service[d], g.class[peer]), dir, g.sets.find(peer)})
-		}
-	}
-	from, to := g.adj.uses(i)
-	for d := from; d < to; d++ {
-		add(asClient, d, g.deps[d].Server)
-	}
-	for _, d := range g.adj.serves(i) {
-		add(asServer, d, g.deps[d].Client)
-	}
-	return ends
-}
+// differ reports two things known and not the same.
+func differ(a, b string) bool { return a != "" && b != "" && a != b }
 
 // effectiveServices gives each dependency's service, with the high ports of
 // servers that hand them out dynamically (RPC endpoint mapper, passive FTP)

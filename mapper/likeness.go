@@ -1,0 +1,163 @@
+package mapper
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/bulkhead/bulkhead/topology"
+)
+
+// end is what a group does with one peer group: a slot (direction, service and
+// class of the peer), the peer group within the slot, and how much.
+type end struct {
+	group  int32
+	dir    uint64
+	slot   uint64
+	peer   int32
+	weight float64
+}
+
+// doings lists what every group does, sorted by group, direction, slot and peer.
+type doings struct {
+	ends    []end
+	start   map[int32]int32 // first end of a group
+	members map[int32]int32
+}
+
+// observe sums the dependencies of nodes that are not infrastructure with peers
+// that are neither infrastructure, nor the wide internet, nor of their own class:
+// what equals do among themselves (replication, gossip) says nothing about which
+// application they belong to. A dependency weighs the square root of its flows,
+// so that neither a chatty service nor a rare one decides alone.
+func (g *grouping) observe() *doings {
+	d := &doings{start: map[int32]int32{}, members: map[int32]int32{}}
+	add := func(i int32, dir uint64, dep, peer int32) {
+		if g.setAside(i) || g.setAside(peer) || g.class[i] == g.class[peer] {
+			return
+		}
+		d.ends = append(d.ends, end{g.sets.find(i), dir, featureKey(dir, g.service[dep], g.class[peer]), g.sets.find(peer), math.Sqrt(float64(g.deps[dep].Flows))})
+	}
+	for i := range g.deps {
+		if g.passing(int32(i)) {
+			continue
+		}
+		dep := &g.deps[i]
+		add(dep.Client, asClient, int32(i), dep.Server)
+		add(dep.Server, asServer, int32(i), dep.Client)
+	}
+	slices.SortFunc(d.ends, func(a, b end) int {
+		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.dir, b.dir), cmp.Compare(a.slot, b.slot),
+			cmp.Compare(a.peer, b.peer), cmp.Compare(a.weight, b.weight))
+	})
+	d.merge()
+	for i := range g.nodes {
+		d.members[g.sets.find(int32(i))]++
+	}
+	return d
+}
+
+func (d *doings) merge() {
+	out := d.ends[:0]
+	for _, e := range d.ends {
+		if n := len(out); n > 0 && out[n-1].group == e.group && out[n-1].slot == e.slot && out[n-1].peer == e.peer {
+			out[n-1].weight += e.weight
+			continue
+		}
+		if n := len(out); n == 0 || out[n-1].group != e.group {
+			d.start[e.group] = int32(n)
+		}
+		out = append(out, e)
+	}
+	d.ends = out
+}
+
+// setAside reports nodes that do not tell applications apart.
+func (w *work) setAside(i int32) bool {
+	k := w.nodes[i].Kind
+	return w.infra[i] >= 0 || k == topology.NodeInternet || k == topology.NodeMulticast
+}
+
+// of returns a group's ends as client, or as server when it uses nothing: what a
+// machine uses says which application it is part of, who uses it only when
+// nothing else does, since twenty web tiers may share the people who browse them.
+func (d *doings) of(group int32) []end {
+	from, ok := d.start[group]
+	if !ok {
+		return nil
+	}
+	to := from
+	for to < int32(len(d.ends)) && d.ends[to].group == group && d.ends[to].dir == d.ends[from].dir {
+		to++
+	}
+	return d.ends[from:to]
+}
+
+// contained is the share of what a does that it does with peers b has in the
+// same slot, 0..1.
+func contained(a, b []end) float64 {
+	common, all := 0.0, 0.0
+	j := 0
+	for _, e := range a {
+		all += e.weight
+		for j < len(b) && (b[j].slot < e.slot || (b[j].slot == e.slot && b[j].peer < e.peer)) {
+			j++
+		}
+		if j < len(b) && b[j].slot == e.slot && b[j].peer == e.peer {
+			common += e.weight
+		}
+	}
+	if all == 0 {
+		return 0
+	}
+	return common / all
+}
+
+// alike reports whether two groups of a class are one: most of what the smaller
+// does it does with the larger one's peers and, when they are of like size, the
+// other way round too.
+func (d *doings) alike(x, y int32) bool {
+	small, large := x, y
+	if d.members[small] > d.members[large] {
+		small, large = large, small
+	}
+	a, b := d.of(small), d.of(large)
+	if contained(a, b) <= 0.5 {
+		return false
+	}
+	return d.members[large] > 2*d.members[small] || contained(b, a) > 0.5
+}
+
+// round compares groups of the same class that share a peer, and joins those that
+// are alike; it returns how many joins it made.
+func (g *grouping) round() int {
+	d := g.observe()
+	type meeting struct {
+		class int32
+		slot  uint64
+		peer  int32
+		group int32
+		size  int32
+	}
+	meetings := make([]meeting, len(d.ends))
+	for i, e := range d.ends {
+		meetings[i] = meeting{g.class[e.group], e.slot, e.peer, e.group, d.members[e.group]}
+	}
+	slices.SortFunc(meetings, func(a, b meeting) int {
+		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.slot, b.slot), cmp.Compare(a.peer, b.peer),
+			cmp.Compare(b.size, a.size), cmp.Compare(a.group, b.group))
+	})
+	joins, first := 0, 0
+	for k, m := range meetings {
+		if l := meetings[first]; k == 0 || l.class != m.class || l.slot != m.slot || l.peer != m.peer {
+			first = k
+			continue
+		}
+		for _, other := range [2]int32{meetings[first].group, meetings[k-1].group} {
+			if g.sets.find(m.group) != g.sets.find(other) && d.alike(m.group, other) && g.join(m.group, other) {
+				joins++
+			}
+		}
+	}
+	return joins
+}
