@@ -29,8 +29,9 @@ type Decoder struct {
 	gone      Counts // of exporters forgotten, and of datagrams that have none
 	stitcher  *stitch.Stitcher
 	rows      []plan.Row
-	now       flow.Time // latest time seen; never goes back
-	expired   flow.Time // when the stitcher last looked for halves to give up on
+	observe   func(*domain, *plan.Row) // tests look at rows before they are stitched
+	now       flow.Time                // latest time seen; never goes back
+	expired   flow.Time                // when the stitcher last looked for halves to give up on
 }
 
 // NewDecoder returns a Decoder that gives records to sink.
@@ -190,13 +191,16 @@ func (d *Decoder) v5(x *exporter, b []byte) (flow.DropReason, error) {
 	if len(b) < plan.V5HeaderSize {
 		return flow.DropTruncated, errShort
 	}
+	count := int(binary.BigEndian.Uint16(b[2:]))
+	if count == 0 || count > plan.V5MaxRecords {
+		return flow.DropMalformed, fmt.Errorf("v5 datagram of %d records", count)
+	}
 	m := d.domainOf(x, 5, uint32(binary.BigEndian.Uint16(b[20:]))) // engine type and id
 	if m == nil {
 		return flow.DropTemplateCap, errDomains
 	}
 	c := plan.V5Context(b)
 	x.header(m, &c, d.now)
-	count := int(binary.BigEndian.Uint16(b[2:]))
 	x.gap(m, binary.BigEndian.Uint32(b[16:]), uint32(count), &x.stats.LostFlows)
 	m.sampling.header = plan.V5Sampling(b)
 	rows, _ := plan.V5(b[plan.V5HeaderSize:], count, &c, d.rows[:0])
@@ -225,7 +229,7 @@ func (d *Decoder) v9(x *exporter, b []byte) (flow.DropReason, error) {
 	}
 	x.header(m, &c, d.now)
 	x.gap(m, binary.BigEndian.Uint32(b[12:]), 1, &x.stats.LostPackets)
-	d.sets(x, m, &c, b[v9HeaderSize:])
+	d.sets(x, m, &c, b[v9HeaderSize:], len(b)-v9HeaderSize)
 	return flow.DropNone, nil
 }
 
@@ -243,7 +247,7 @@ func (d *Decoder) ipfix(x *exporter, b []byte) (flow.DropReason, error) {
 	}
 	c := plan.Context{Version: 10, Export: flow.Time(binary.BigEndian.Uint32(b[4:])) * 1e9, Boot: m.boot}
 	x.stats.Skew = c.Export - d.now
-	records, known := d.sets(x, m, &c, b[ipfixHeaderSize:min(length, len(b))])
+	records, known := d.sets(x, m, &c, b[ipfixHeaderSize:], min(length, len(b))-ipfixHeaderSize)
 	x.gap(m, binary.BigEndian.Uint32(b[8:]), records, &x.stats.LostRecords)
 	if !known || length > len(b) {
 		m.sequence.unsure()

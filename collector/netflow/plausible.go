@@ -20,7 +20,7 @@ func Plausible(payload []byte) bool {
 	count := int(binary.BigEndian.Uint16(payload[2:]))
 	switch binary.BigEndian.Uint16(payload) {
 	case 5:
-		return count >= 1 && count <= 30 && len(payload) >= plan.V5HeaderSize+count*plan.V5RecordSize
+		return count >= 1 && count <= plan.V5MaxRecords && len(payload) >= plan.V5HeaderSize+count*plan.V5RecordSize
 	case 9:
 		return len(payload) >= v9HeaderSize && plausibleSet(payload[v9HeaderSize:])
 	case 10:

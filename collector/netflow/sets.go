@@ -8,11 +8,13 @@ import (
 	"github.com/bulkhead/bulkhead/flow"
 )
 
-// sets walks the sets of a v9 or IPFIX message. It returns the data records seen
-// and whether that is all of them: a set without a template hides its number.
-func (d *Decoder) sets(x *exporter, m *domain, c *plan.Context, b []byte) (records uint32, known bool) {
+// sets walks the sets of a v9 or IPFIX message, which begin before limit; some
+// exporters state a message a few bytes shorter than its last set. It returns the
+// data records seen and whether that is all of them: a set without a template
+// hides its number.
+func (d *Decoder) sets(x *exporter, m *domain, c *plan.Context, b []byte, limit int) (records uint32, known bool) {
 	known = true
-	for len(b) >= 4 {
+	for end := len(b) - limit; len(b) >= 4 && len(b) > end; {
 		id, length := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
 		if id == 0 && length == 0 {
 			return records, known // padding to the end of the datagram
@@ -69,6 +71,7 @@ func (d *Decoder) dataSet(x *exporter, m *domain, c *plan.Context, id uint16, bo
 	if t.options {
 		n := t.plan.Count(body)
 		d.optionsData(x, m, t, body)
+		c.Boot = m.boot // what was just learned counts for the sets that follow
 		x.noFlow(n)
 		return uint32(n), true
 	}
@@ -102,6 +105,9 @@ func (d *Decoder) take(x *exporter, m *domain, c *plan.Context, rows []plan.Row)
 		}
 		if r.Last < r.First {
 			r.Last = r.First
+		}
+		if d.observe != nil {
+			d.observe(m, r)
 		}
 		m.source.Sampling = m.rate(x, r)
 		x.stats.Sampling = m.source.Sampling

@@ -125,6 +125,9 @@ func (d *Decoder) sample(x *exporter, m *domain, format uint32, b []byte) {
 		x.stats.LastError = err.Error()
 		return
 	}
+	if d.observe != nil {
+		d.observe(m, &r)
+	}
 	m.source.Sampling = max(rate, 1)
 	if x.settings.Sampling > 0 {
 		m.source.Sampling = x.settings.Sampling

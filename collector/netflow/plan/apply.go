@@ -95,9 +95,9 @@ func (r *Row) applyRare(a action, b []byte, c *Context, x *scratch) {
 			x.icmp, x.hasICMP = v, true
 		}
 	case icmpType:
-		x.icmp, x.hasICMP = x.icmp|uint16(number(b))<<8, true
+		x.icmp, x.hasICMP, x.sureICMP = x.icmp|uint16(number(b))<<8, true, true
 	case icmpCode:
-		x.icmp, x.hasICMP = x.icmp|uint16(number(b))&0xff, true
+		x.icmp, x.hasICMP, x.sureICMP = x.icmp|uint16(number(b))&0xff, true, true
 	case vni:
 		r.VNI = uint32(number(b)) & 0xffffff // RFC 7270-era layer2SegmentId: the top byte is its type
 	case direction:
@@ -152,8 +152,11 @@ func (p *Plan) finish(r *Row, c *Context, x *scratch) {
 	} else if r.First == 0 && r.Last != 0 {
 		r.First = r.Last - x.duration
 	}
-	if x.hasICMP && (r.Proto == flow.ICMP || r.Proto == flow.ICMPv6) && (x.icmp != 0 || r.DstPort == 0) {
-		r.DstPort = x.icmp
+	if r.Proto == flow.ICMP || r.Proto == flow.ICMPv6 {
+		r.SrcPort = 0 // some put the echo identifier here
+		if x.sureICMP || x.hasICMP && x.icmp != 0 {
+			r.DstPort = x.icmp
+		}
 	}
 	if x.taken > 0 {
 		r.Sampling = max(r.Sampling, clamp32((uint64(x.taken)+uint64(x.left))/uint64(x.taken)))

@@ -14,7 +14,7 @@ type scratch struct {
 	duration          flow.Time
 	taken, left       uint32
 	icmp              uint16
-	hasICMP           bool
+	hasICMP, sureICMP bool // sure: type and code in elements of their own
 }
 
 // Decode appends one Row for each record in set, the body of a data set without

@@ -8,8 +8,8 @@ import (
 )
 
 // Addr is an IP address in 128 bits, IPv4 as IPv4-mapped IPv6 (RFC 4291
-// §2.5.5.2). The zero Addr is no address. It is what tables hash and compare:
-// half the size of netip.Addr and free of pointers.
+// §2.5.5.2). The zero Addr is ::, which also stands for no address. It is what
+// tables hash and compare: smaller than netip.Addr and free of pointers.
 type Addr struct{ Hi, Lo uint64 }
 
 const mapped = 0xffff << 32 // the low half of ::ffff:0:0/96
@@ -34,18 +34,15 @@ func AddrOf(a netip.Addr) Addr {
 // Is4 reports whether a is an IPv4 address.
 func (a Addr) Is4() bool { return a.Hi == 0 && a.Lo>>32 == 0xffff }
 
-// Unspecified reports whether a is no address, 0.0.0.0 or ::.
+// Unspecified reports whether a is 0.0.0.0, :: or no address.
 func (a Addr) Unspecified() bool { return a.Hi == 0 && (a.Lo == 0 || a.Lo == mapped) }
 
 // Less orders addresses; IPv4 comes before global IPv6.
 func (a Addr) Less(b Addr) bool { return a.Hi < b.Hi || a.Hi == b.Hi && a.Lo < b.Lo }
 
-// Std converts back; the zero Addr gives the zero netip.Addr.
+// Std converts back.
 func (a Addr) Std() netip.Addr {
-	switch {
-	case a == Addr{}:
-		return netip.Addr{}
-	case a.Is4():
+	if a.Is4() {
 		return netip.AddrFrom4([4]byte{byte(a.Lo >> 24), byte(a.Lo >> 16), byte(a.Lo >> 8), byte(a.Lo)})
 	}
 	var b [16]byte
@@ -90,12 +87,10 @@ type Row struct {
 	Event     Event
 	Initiator Initiator
 	End       flow.EndReason
-	Biflow    bool  // the template has reverse counters
-	Total     bool  // counters are totals since the flow began (IE 85, 86), not deltas
-	Egress    bool  // flowDirection (IE 61) is 1
-	Dropped   bool  // forwardingStatus (IE 89) says the packets were dropped
-	icmp4     uint8 // steps seen: see finish
-	_         uint8
+	Biflow    bool // the template has reverse counters
+	Total     bool // counters are totals since the flow began (IE 85, 86), not deltas
+	Egress    bool // flowDirection (IE 61) is 1
+	Dropped   bool // forwardingStatus (IE 89) says the packets were dropped
 
 	First, Last flow.Time // 0: not exported
 

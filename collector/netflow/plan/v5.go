@@ -10,6 +10,7 @@ import (
 const (
 	V5HeaderSize = 24
 	V5RecordSize = 48
+	V5MaxRecords = 30 // in one datagram
 )
 
 // V5 appends one Row for each whole v5 record in body, the datagram without its
