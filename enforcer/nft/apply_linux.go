@@ -1,0 +1,161 @@
+package nft
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Applied says what an Apply did.
+type Applied struct {
+	Changes  Changes
+	Elements int           // elements in the table afterwards
+	Took     time.Duration // reading, changing and reading back
+	Attempts int           // more than one when others changed rulesets meanwhile
+}
+
+// ErrVerify says that the kernel does not hold what was sent.
+var ErrVerify = errors.New("the kernel's table differs from what was applied")
+
+// applyAttempts bounds the races against others that Apply runs before it gives
+// up.
+const applyAttempts = 20
+
+// Apply brings the kernel's table to want in one transaction: at every instant
+// packets meet the old ruleset or the new one, whole. It changes only what
+// differs. An error from the kernel leaves the outcome unknown, so whatever the
+// kernel answered, the table is read back and compared: nil means that the kernel
+// holds want.
+func (k *Kernel) Apply(ctx context.Context, want Ruleset) (Applied, error) {
+	began := time.Now()
+	var out Applied
+	for out.Attempts = 1; ; out.Attempts++ {
+		have, generation, _, err := k.Read()
+		if err != nil {
+			return out, fmt.Errorf("apply: %w", err)
+		}
+		if changes := Diff(have, want); out.Attempts == 1 || !changes.Empty() {
+			out.Changes = changes
+		}
+		err = k.change(ctx, out.Changes, generation)
+		if errors.Is(err, ErrStale) && out.Attempts < applyAttempts && ctx.Err() == nil {
+			continue
+		}
+		verified := k.verify(want)
+		out.Elements, out.Took = want.Elements(), time.Since(began)
+		switch {
+		case verified == nil:
+			return out, nil // whatever the socket said
+		case err != nil:
+			return out, fmt.Errorf("apply: %w", err)
+		}
+		return out, fmt.Errorf("apply: %w", verified)
+	}
+}
+
+// verify reads the table back and compares.
+func (k *Kernel) verify(want Ruleset) error {
+	have, _, found, err := k.Read()
+	if err != nil {
+		return err
+	}
+	if !found {
+		return fmt.Errorf("%w: there is no table", ErrVerify)
+	}
+	if d := Diff(have, want); !d.Empty() {
+		return fmt.Errorf("%w:\n%s", ErrVerify, d)
+	}
+	return nil
+}
+
+// change sends the changes as one transaction.
+func (k *Kernel) change(ctx context.Context, c Changes, generation uint32) error {
+	if c.Empty() {
+		return nil
+	}
+	b := newBatch(generation)
+	if err := b.changes(c); err != nil {
+		return err
+	}
+	return k.commit(ctx, b)
+}
+
+// changes orders the messages so that nothing is referred to before it exists or
+// deleted while referred to.
+func (b *batch) changes(c Changes) error {
+	b.table(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE)
+	b.tearDown(c)
+	for _, name := range c.AddCounters {
+		b.counter(unix.NFT_MSG_NEWOBJ, unix.NLM_F_CREATE, name)
+	}
+	for i := range c.AddSets {
+		b.newSet(&c.AddSets[i])
+	}
+	for i := range c.AddChains {
+		b.newChain(&c.AddChains[i])
+	}
+	for i := range c.Elements {
+		e := &c.Elements[i]
+		b.elements(e.Set, e.Add, false)
+		b.ranges(e.Set, e.AddRanges, false)
+	}
+	for _, ch := range c.Rules {
+		for _, r := range ch.New {
+			if err := b.rule(ch.Chain, r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// tearDown takes away what is replaced: rules first, for they refer to sets,
+// counters and chains; then elements and sets, which refer to chains.
+func (b *batch) tearDown(c Changes) {
+	for _, ch := range c.Rules {
+		if len(ch.Old) > 0 {
+			b.flushChain(ch.Chain)
+		}
+	}
+	for _, ch := range c.DelChains {
+		if len(ch.Rules) > 0 {
+			b.flushChain(ch.Name)
+		}
+	}
+	for i := range c.Elements {
+		e := &c.Elements[i]
+		b.elements(e.Set, e.Del, true)
+		b.ranges(e.Set, e.DelRanges, true)
+	}
+	for _, s := range c.DelSets {
+		b.deleteSet(s.Name)
+	}
+	for _, ch := range c.DelChains {
+		b.deleteChain(ch.Name)
+	}
+	for _, name := range c.DelCounters {
+		b.counter(unix.NFT_MSG_DELOBJ, 0, name)
+	}
+}
+
+// Remove deletes the table with everything in it. That it is not there is no
+// error.
+func (k *Kernel) Remove(ctx context.Context) error {
+	_, _, found, err := k.Read()
+	if err != nil || !found {
+		return err
+	}
+	b := newBatch(0)
+	b.table(unix.NFT_MSG_DELTABLE, 0)
+	sent := k.commit(ctx, b)
+	if _, _, found, err = k.Read(); err != nil {
+		return err
+	}
+	if found {
+		return fmt.Errorf("remove table inet %s: still there: %w", TableName, sent)
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+package nft
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bulkhead/bulkhead/enforcer/netlab"
+	"github.com/bulkhead/bulkhead/internal/testenv"
+)
+
+func openIn(t testing.TB, s *netlab.Space) *Kernel {
+	t.Helper()
+	k, err := Open(s.FD())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { k.Close() })
+	return k
+}
+
+// TestTextAndNetlinkSayTheSame loads the text with nft in one namespace and
+// applies the data by netlink in another: nft must then list the same.
+func TestTextAndNetlinkSayTheSame(t *testing.T) {
+	testenv.Need(t, "netns", "nft")
+	for name, r := range examples(t) {
+		t.Run(name, func(t *testing.T) {
+			byText, byNetlink := netlab.New(t), netlab.New(t)
+			file := filepath.Join(t.TempDir(), "ruleset.nft")
+			if err := os.WriteFile(file, []byte(r.String()), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			byText.Run(t, "", "nft", "-c", "-f", file)
+			byText.Run(t, "", "nft", "-f", file)
+			if _, err := openIn(t, byNetlink).Apply(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			want := byText.Run(t, "", "nft", "list", "ruleset")
+			got := byNetlink.Run(t, "", "nft", "list", "ruleset")
+			if d := cmp.Diff(sortedLines(want), sortedLines(got)); d != "" {
+				t.Errorf("nft list differs (-text +netlink):\n%s", d)
+			}
+			read, _, _, err := openIn(t, byText).Read()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := Diff(read, r); !d.Empty() {
+				t.Errorf("what nft loaded differs from the ruleset:\n%s", d)
+			}
+		})
+	}
+}

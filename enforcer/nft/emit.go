@@ -1,0 +1,295 @@
+package nft
+
+import (
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"slices"
+
+	"github.com/bulkhead/bulkhead/flow"
+	"github.com/bulkhead/bulkhead/policy"
+)
+
+// programChain returns the chain that runs a program.
+func (c *compiler) programChain(side policy.Direction, p *program) string {
+	if p.chain == "" {
+		rules := func(name string) []Rule { return c.programRules(side, p, name) }
+		probe := rules("")
+		h := fnv.New32a()
+		for _, r := range probe {
+			fmt.Fprintln(h, r)
+		}
+		fmt.Fprint(h, p.cells)
+		p.chain = fmt.Sprintf("svc_%s_%08x", sideName(side), h.Sum32())
+		if !c.chains[p.chain] {
+			c.addChain(Chain{Name: p.chain, Rules: rules(p.chain)})
+		}
+	}
+	return p.chain
+}
+
+// programRules gives a program as rules: a variant per process, exact ports from
+// a set, ranges one by one, then what holds for everything else. An empty name is
+// a trial that adds no sets.
+func (c *compiler) programRules(side policy.Direction, p *program, name string) (rules []Rule) {
+	for _, v := range p.processes {
+		if cg, ok := c.host.Cgroups[v.process]; ok && c.host.Mode == ModeHost {
+			rules = append(rules, Rule{cg, Verdict{Goto, c.programChain(side, v.program)}})
+		} else {
+			c.lose("rules for process %q match nothing: its control group is not known on this host", v.process)
+		}
+	}
+	exact := map[outcome]*[2][]Elem{}
+	for _, cell := range p.cells {
+		if cell.exact() {
+			if exact[cell.out] == nil {
+				exact[cell.out] = &[2][]Elem{}
+			}
+			exact[cell.out][0] = append(exact[cell.out][0], Elem{Service: uint32(cell.proto)<<16 | uint32(cell.from)})
+		}
+	}
+	for _, o := range sortedOutcomes(exact) {
+		v := c.verdict(side, o)
+		rules = append(rules, c.portRules(name+"_ports_"+outcomeName(v), exact[o][0], v, name == "")...)
+	}
+	for _, cell := range p.cells {
+		if !cell.exact() {
+			rules = append(rules, append(cell.match(), c.verdict(side, cell.out)))
+		}
+	}
+	return append(rules, Rule{c.verdict(side, p.other)})
+}
+
+// portRules matches exact services: one by one when they are few.
+func (c *compiler) portRules(name string, elems []Elem, v Verdict, trial bool) (rules []Rule) {
+	if len(elems) <= 2 {
+		for _, e := range elems {
+			port := uint16(e.Service)
+			rules = append(rules, Rule{Ports{Proto: uint8(e.Service >> 16), From: port, To: port}, v})
+		}
+		return rules
+	}
+	if !trial {
+		c.addSet(Set{Name: name, Type: Services, Elems: elems})
+	}
+	return []Rule{{Lookup{By: []Field{Proto, DstPort}, Set: name}, v}}
+}
+
+// match gives the matches for a cell that is not one port.
+func (c cell) match() Rule {
+	switch {
+	case c.from == 0 && c.to == 0xffff:
+		return Rule{L4Proto(c.proto)}
+	case flow.HasPorts(c.proto):
+		return Rule{Ports{c.proto, c.from, c.to}}
+	case c.proto == flow.ICMP || c.proto == flow.ICMPv6:
+		return Rule{ICMP{c.proto, c.from, c.to}}
+	}
+	return Rule{L4Proto(c.proto)}
+}
+
+func (c *compiler) lose(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if !slices.Contains(c.out.Losses, text) {
+		c.out.Losses = append(c.out.Losses, text)
+	}
+}
+
+// always gives what no policy can block at one end: the controllers, break-glass
+// networks and the set's exceptions.
+func (c *compiler) always(side policy.Direction) (rules []Rule) {
+	ret := Verdict{Code: Return}
+	if side == policy.Outbound {
+		rules = append(rules, c.controllers()...)
+	} else {
+		rules = append(rules, c.networkRules("breakglass", c.set.BreakGlass, side, nil, ret)...)
+	}
+	var plain []policy.Service
+	for i := range c.set.AlwaysAllowed {
+		x := &c.set.AlwaysAllowed[i]
+		if x.Direction != policy.BothWays && x.Direction != side {
+			continue
+		}
+		if len(x.Networks) == 0 && len(x.Services) > 0 {
+			plain = append(plain, x.Services...)
+			continue
+		}
+		name := "always_" + identifier(x.Name) + "_" + shortHash(x.Name)
+		rules = append(rules, c.networkRules(name, x.Networks, side, x.Services, ret)...)
+	}
+	return append(rules, c.serviceRules("always_"+sideName(side), plain, ret)...)
+}
+
+func (c *compiler) controllers() (rules []Rule) {
+	var v4, v6 []Elem
+	for _, a := range c.host.Controllers {
+		e := addrElem(a.Addr().Unmap())
+		e.Service = uint32(flow.TCP)<<16 | uint32(a.Port())
+		if a.Addr().Unmap().Is4() {
+			v4 = append(v4, e)
+		} else {
+			v6 = append(v6, e)
+		}
+	}
+	if len(v4) > 0 {
+		c.addSet(Set{Name: "controllers4", Type: Addr4Service, Elems: v4})
+		rules = append(rules, Rule{Lookup{By: []Field{DstAddr4, Proto, DstPort}, Set: "controllers4"}, Verdict{Code: Return}})
+	}
+	if len(v6) > 0 {
+		c.addSet(Set{Name: "controllers6", Type: Addr6Service, Elems: v6})
+		rules = append(rules, Rule{Lookup{By: []Field{DstAddr6, Proto, DstPort}, Set: "controllers6"}, Verdict{Code: Return}})
+	}
+	return rules
+}
+
+// networkRules matches peers in networks, and one of the services if any are
+// given. No networks at all means every peer.
+func (c *compiler) networkRules(name string, nets []netip.Prefix, side policy.Direction, services []policy.Service, v Verdict) (rules []Rule) {
+	then := func(match Rule, suffix string) []Rule {
+		if len(services) == 0 {
+			return []Rule{append(match, v)}
+		}
+		var out []Rule
+		for _, r := range c.serviceRules(name+suffix, services, v) {
+			out = append(out, slices.Concat(match, r))
+		}
+		return out
+	}
+	if len(nets) == 0 {
+		if name == "breakglass" {
+			return nil
+		}
+		return then(nil, "")
+	}
+	f4, f6 := SrcAddr4, SrcAddr6
+	if side == policy.Outbound {
+		f4, f6 = DstAddr4, DstAddr6
+	}
+	name += "_" + sideName(side)
+	if r := prefixRanges(nets, false); len(r) > 0 {
+		c.addSet(Set{Name: name + "4", Type: Addr4, Interval: true, Ranges: r})
+		rules = append(rules, then(Rule{Lookup{By: []Field{f4}, Set: name + "4"}}, "4")...)
+	}
+	if r := prefixRanges(nets, true); len(r) > 0 {
+		c.addSet(Set{Name: name + "6", Type: Addr6, Interval: true, Ranges: r})
+		rules = append(rules, then(Rule{Lookup{By: []Field{f6}, Set: name + "6"}}, "6")...)
+	}
+	return rules
+}
+
+// serviceRules matches any of the services.
+func (c *compiler) serviceRules(name string, services []policy.Service, v Verdict) (rules []Rule) {
+	var exact []Elem
+	for _, s := range services {
+		cl := cell{proto: s.Proto, from: s.From, to: s.To}
+		switch {
+		case s.Proto == 0:
+			return []Rule{{v}}
+		case cl.exact():
+			exact = append(exact, Elem{Service: uint32(s.Proto)<<16 | uint32(s.From)})
+		default:
+			rules = append(rules, append(cl.match(), v))
+		}
+	}
+	slices.SortFunc(exact, compareElems)
+	exact = slices.Compact(exact)
+	return append(c.portRules(name+"_ports", exact, v, false), rules...)
+}
+
+// dispatch leads a packet to the chain of the group its protected end is in.
+func (c *compiler) dispatch(side policy.Direction, groups []*group) (rules []Rule) {
+	f4, f6 := DstAddr4, DstAddr6
+	if side == policy.Outbound {
+		f4, f6 = SrcAddr4, SrcAddr6
+	}
+	var first *group
+	for _, g := range groups {
+		if slices.ContainsFunc(g.ids, func(id *ident) bool { return id.first }) {
+			first = g
+		}
+	}
+	if c.host.Mode == ModeHost && len(groups) == 1 && first != nil && len(c.host.Self) == 1 {
+		return []Rule{{Verdict{Goto, first.name}}}
+	}
+	name := sideName(side)
+	exact4 := Set{Name: name + "4", Type: Addr4, Map: true, Note: "the group of each protected address"}
+	exact6 := Set{Name: name + "6", Type: Addr6, Map: true, Note: "the group of each protected address"}
+	nets4 := Set{Name: name + "_nets4", Type: Addr4, Map: true, Interval: true, Note: "the group of addresses no workload claims"}
+	nets6 := Set{Name: name + "_nets6", Type: Addr6, Map: true, Interval: true, Note: "the group of addresses no workload claims"}
+	claimed := c.fillDispatch(groups, &exact4, &exact6, &nets4, &nets6)
+	_ = claimed
+	for _, s := range []Set{exact4, exact6, nets4, nets6} {
+		if len(s.Elems)+len(s.Ranges) == 0 {
+			continue
+		}
+		by := f4
+		if s.Type == Addr6 {
+			by = f6
+		}
+		c.addSet(s)
+		rules = append(rules, Rule{Lookup{By: []Field{by}, Set: s.Name, Map: true}})
+	}
+	if c.host.Mode == ModeHost && first != nil {
+		rules = append(rules, Rule{Verdict{Goto, first.name}})
+	}
+	return rules
+}
+
+// fillDispatch puts every protected address into the maps. An address that no
+// group protects but whose surroundings one does is listed to return.
+func (c *compiler) fillDispatch(groups []*group, exact4, exact6, nets4, nets6 *Set) bool {
+	listed := map[*ident]bool{}
+	nets := map[*ident]bool{}
+	for _, g := range groups {
+		v := Verdict{Goto, g.name}
+		for _, id := range g.ids {
+			listed[id] = true
+			nets[id] = len(id.ranges) > 0
+			c.listIdent(id, v, exact4, exact6, nets4, nets6)
+		}
+	}
+	for _, id := range c.dir.exact {
+		uncovered := !listed[id] && (nets[id.class] || (c.host.Mode == ModeHost && id.self))
+		if uncovered {
+			c.listIdent(id, Verdict{Code: Return}, exact4, exact6, nets4, nets6)
+		}
+	}
+	return len(listed) > 0
+}
+
+func (c *compiler) listIdent(id *ident, v Verdict, exact4, exact6, nets4, nets6 *Set) {
+	for _, e := range id.v4 {
+		e.Target = exact4.target(v)
+		exact4.Elems = append(exact4.Elems, e)
+	}
+	for _, e := range id.v6 {
+		e.Target = exact6.target(v)
+		exact6.Elems = append(exact6.Elems, e)
+	}
+	for _, r := range id.ranges {
+		s := nets4
+		if r.From.Is6() {
+			s = nets6
+		}
+		r.Target = s.target(v)
+		s.Ranges = append(s.Ranges, r)
+	}
+}
+
+// base adds the chains packets come in by.
+func (c *compiler) base() {
+	known := Rule{CtEstablished | CtRelated, Verdict{Code: Accept}}
+	if c.host.Mode == ModeGateway {
+		c.addChain(Chain{Name: "forward", Hook: HookForward, Rules: []Rule{
+			known, {Verdict{Jump, "in"}}, {Verdict{Jump, "out"}},
+		}})
+		return
+	}
+	c.addChain(Chain{Name: "input", Hook: HookInput, Rules: []Rule{
+		known, {Loopback{}, Verdict{Code: Accept}}, {GroupCast{}, Verdict{Code: Accept}},
+		{GroupCast{Multicast: true}, Verdict{Code: Accept}}, {Verdict{Jump, "in"}},
+	}})
+	c.addChain(Chain{Name: "output", Hook: HookOutput, Rules: []Rule{
+		known, {Loopback{Out: true}, Verdict{Code: Accept}}, {Verdict{Jump, "out"}},
+	}})
+}

@@ -1,0 +1,221 @@
+package nft
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/bulkhead/bulkhead/policy"
+	"github.com/bulkhead/bulkhead/topology"
+)
+
+// ident is everyone the policies cannot tell apart: same labels, same networks,
+// same domain names.
+type ident struct {
+	party  policy.Party // Addr stands for all of them
+	terms  []int32      // peers and scopes that match, ascending
+	class  *ident       // exact addresses: what an unclaimed address beside them is
+	v4, v6 []Elem       // exact addresses, without service
+	ranges []Range      // for a class of unclaimed addresses
+	self   bool         // has a workload of this host
+	first  bool         // has the host's first workload
+}
+
+// directory is the whole address space, cut into idents.
+type directory struct {
+	exact   []*ident
+	classes []*ident
+	// background is what no network, prefix or workload covers.
+	background *ident
+	v4, v6     []span
+}
+
+// span is a range of unclaimed addresses of one class. Spans are disjoint and
+// sorted.
+type span struct {
+	from, to netip.Addr
+	class    *ident
+}
+
+// newDirectory sorts all addresses of the host into idents. prefixes are all that
+// any rule, network or exception distinguishes.
+func newDirectory(h *Host, prefixes []netip.Prefix) (*directory, error) {
+	d := &directory{background: &ident{}}
+	for _, n := range h.Networks {
+		if n.Inside {
+			prefixes = append(prefixes, n.Prefixes...)
+		}
+	}
+	d.cut(prefixes, h.Networks)
+	names := namesByAddr(h.Domains)
+	seen := make(map[netip.Addr]string, len(h.Workloads))
+	merge := map[string]*ident{}
+	labelKeys := map[string]string{} // interned label text
+	for i := range h.Workloads {
+		w := &h.Workloads[i]
+		key := w.Labels.String()
+		if k, ok := labelKeys[key]; ok {
+			key = k
+		} else {
+			labelKeys[key] = key
+		}
+		place := slices.Index(h.Self, w.ID)
+		for _, a := range w.Addrs {
+			a = a.Unmap()
+			if other, dup := seen[a]; dup {
+				if other == w.ID {
+					continue
+				}
+				return nil, fmt.Errorf("compile: address %s is held by %q and %q", a, other, w.ID)
+			}
+			seen[a] = w.ID
+			d.add(merge, key, place, a, policy.Party{Addr: a, Labels: w.Labels, Workload: true, Domains: names[a]})
+		}
+	}
+	for _, a := range sortedAddrs(names) {
+		if _, claimed := seen[a]; !claimed {
+			c := d.classOf(a)
+			d.add(merge, "", -1, a, policy.Party{Addr: a, Labels: c.party.Labels, Workload: c.party.Workload, Domains: names[a]})
+		}
+	}
+	return d, nil
+}
+
+// add puts one address into the ident of its kind. place is its workload's
+// position among the host's own, -1 when it is none of them.
+func (d *directory) add(merge map[string]*ident, labels string, place int, a netip.Addr, p policy.Party) {
+	class := d.classOf(a)
+	key := fmt.Sprintf("%p %s %d %s", class, strings.Join(p.Domains, ","), min(place, 0)+min(max(place, 0), 1), labels)
+	id := merge[key]
+	if id == nil {
+		id = &ident{party: p, class: class, self: place >= 0, first: place == 0}
+		merge[key] = id
+		d.exact = append(d.exact, id)
+	}
+	if a.Is4() {
+		id.v4 = append(id.v4, addrElem(a))
+	} else {
+		id.v6 = append(id.v6, addrElem(a))
+	}
+}
+
+func (d *directory) classOf(a netip.Addr) *ident {
+	spans := d.v4
+	if !a.Is4() {
+		spans = d.v6
+	}
+	i, found := slices.BinarySearchFunc(spans, a, func(s span, a netip.Addr) int { return s.from.Compare(a) })
+	if !found {
+		i--
+	}
+	if i >= 0 && a.Compare(spans[i].to) <= 0 {
+		return spans[i].class
+	}
+	return d.background
+}
+
+// cut divides both address spaces at the ends of all prefixes, which nest or are
+// disjoint, and gives the pieces covered by the same prefixes one class.
+func (d *directory) cut(prefixes []netip.Prefix, networks []topology.Network) {
+	for i, p := range prefixes {
+		prefixes[i] = p.Masked()
+	}
+	slices.SortFunc(prefixes, func(a, b netip.Prefix) int {
+		if c := a.Addr().Compare(b.Addr()); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.Bits(), b.Bits())
+	})
+	prefixes = slices.Compact(prefixes)
+	classes := map[string]*ident{}
+	var open []netip.Prefix // prefixes that cover the current address, outermost first
+	var at netip.Addr       // first address not yet given out
+	flush := func(to netip.Addr) {
+		if len(open) > 0 && at.IsValid() && at.Compare(to) <= 0 {
+			d.emit(classes, open, at, to, networks)
+		}
+	}
+	closeUntil := func(next netip.Addr) {
+		for len(open) > 0 {
+			last := lastAddr(open[len(open)-1])
+			if next.IsValid() && next.BitLen() == last.BitLen() && last.Compare(next) >= 0 {
+				return
+			}
+			flush(last)
+			open = open[:len(open)-1]
+			at = last.Next() // invalid past the last address of the space
+		}
+	}
+	for _, p := range prefixes {
+		closeUntil(p.Addr())
+		if len(open) > 0 && at.Compare(p.Addr()) < 0 {
+			flush(p.Addr().Prev())
+		}
+		open = append(open, p)
+		at = p.Addr()
+	}
+	closeUntil(netip.Addr{})
+}
+
+// emit gives a piece to the class of the prefixes that cover it.
+func (d *directory) emit(classes map[string]*ident, open []netip.Prefix, from, to netip.Addr, networks []topology.Network) {
+	key := fmt.Sprint(open)
+	c := classes[key]
+	if c == nil {
+		c = &ident{party: policy.Party{Addr: from}}
+		if n := insideNetwork(networks, open); n != nil {
+			c.party.Workload, c.party.Labels = true, n.Labels
+		}
+		classes[key] = c
+		d.classes = append(d.classes, c)
+	}
+	c.ranges = append(c.ranges, Range{From: from, To: to})
+	s := span{from, to, c}
+	if from.Is4() {
+		d.v4 = append(d.v4, s)
+	} else {
+		d.v6 = append(d.v6, s)
+	}
+}
+
+// insideNetwork finds the network that gives its labels to addresses covered by
+// exactly these prefixes: the most specific, if it is marked Inside.
+func insideNetwork(networks []topology.Network, open []netip.Prefix) *topology.Network {
+	for i := len(open) - 1; i >= 0; i-- {
+		for j := range networks {
+			for _, p := range networks[j].Prefixes {
+				if p.Masked() == open[i] {
+					if networks[j].Inside {
+						return &networks[j]
+					}
+					return nil
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func namesByAddr(domains map[string][]netip.Addr) map[netip.Addr][]string {
+	out := map[netip.Addr][]string{}
+	for name, addrs := range domains {
+		for _, a := range addrs {
+			out[a.Unmap()] = append(out[a.Unmap()], name)
+		}
+	}
+	for _, names := range out {
+		slices.Sort(names)
+	}
+	return out
+}
+
+func sortedAddrs[V any](m map[netip.Addr]V) []netip.Addr {
+	out := make([]netip.Addr, 0, len(m))
+	for a := range m {
+		out = append(out, a)
+	}
+	slices.SortFunc(out, netip.Addr.Compare)
+	return out
+}

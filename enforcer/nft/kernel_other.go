@@ -1,0 +1,32 @@
+//go:build !linux
+
+package nft
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Kernel is a connection to the nf_tables of one network namespace.
+type Kernel struct{}
+
+// Applied says what an Apply did.
+type Applied struct {
+	Changes  Changes
+	Elements int
+	Took     time.Duration
+	Attempts int
+}
+
+// Open fails: nf_tables is part of Linux.
+func Open(int) (*Kernel, error) { return nil, errors.ErrUnsupported }
+
+func (k *Kernel) Close() error { return errors.ErrUnsupported }
+func (k *Kernel) Read() (Ruleset, uint32, bool, error) {
+	return Ruleset{}, 0, false, errors.ErrUnsupported
+}
+func (k *Kernel) Apply(context.Context, Ruleset) (Applied, error) {
+	return Applied{}, errors.ErrUnsupported
+}
+func (k *Kernel) Remove(context.Context) error { return errors.ErrUnsupported }
