@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/bulkhead/bulkhead/collector/assemble"
+	"github.com/bulkhead/bulkhead/collector/direction"
 	"github.com/bulkhead/bulkhead/collector/names"
 	"github.com/bulkhead/bulkhead/collector/netflow"
 	"github.com/bulkhead/bulkhead/flow"
@@ -20,7 +21,10 @@ type Options struct {
 	// Sensor is put into records and names; empty means the file's base name, or
 	// the interface's name.
 	Sensor string
-	// Assemble configures flows; its Sensor is overridden.
+	// Direction is what the operator knows about who is the client.
+	Direction direction.Overrides
+	// Assemble configures flows; its Sensor is overridden, and a Seed of 0 is
+	// replaced by a random one.
 	Assemble assemble.Options
 	// Names configures names; its Sensor is overridden.
 	Names names.Options
@@ -31,6 +35,9 @@ type Options struct {
 	NetFlow netflow.Options
 	// WithoutExports takes such datagrams for packets like any other.
 	WithoutExports bool
+	// WithoutOuter does not count the flow between the two ends of a tunnel beside
+	// the flows found inside.
+	WithoutOuter bool
 	// ExportPorts are the UDP ports that flow exports are looked for on; nil means
 	// DefaultExportPorts.
 	ExportPorts []uint16

@@ -2,10 +2,12 @@ package collector
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net/netip"
 
 	"github.com/bulkhead/bulkhead/collector/assemble"
 	"github.com/bulkhead/bulkhead/collector/capture"
+	"github.com/bulkhead/bulkhead/collector/direction"
 	"github.com/bulkhead/bulkhead/collector/names"
 	"github.com/bulkhead/bulkhead/collector/netflow"
 	"github.com/bulkhead/bulkhead/flow"
@@ -20,17 +22,27 @@ type pipeline struct {
 	exports  *netflow.Decoder
 	ports    portSet
 	ignore   []netip.Prefix
+	inner    bool // tunnels' own flows are not wanted
 	stats    Stats
 }
 
 func newPipeline(o Options, sink Sink) *pipeline {
 	o.Assemble.Sensor, o.Names.Sensor = o.Sensor, o.Sensor
+	if o.Assemble.Seed == 0 {
+		o.Assemble.Seed = rand.Uint64()
+	}
+	if o.Assemble.Learner == nil {
+		o.Assemble.Learner = direction.New(direction.Options{Seed: o.Assemble.Seed, Overrides: o.Direction})
+	}
+	if o.NetFlow.Stitch.Learner == nil {
+		o.NetFlow.Stitch.Learner = o.Assemble.Learner // what packets teach holds for exports, and the other way round
+	}
 	if o.ExportPorts == nil {
 		o.ExportPorts = DefaultExportPorts
 	}
 	p := &pipeline{
-		table:   assemble.New(o.Assemble, sink.Records),
-		ignore:  o.Ignore,
+		table:  assemble.New(o.Assemble, sink.Records),
+		ignore: o.Ignore,
 	}
 	if !o.WithoutExports {
 		p.exports = netflow.NewDecoder(o.NetFlow, exportSink{p, sink})
@@ -67,6 +79,10 @@ func (c *pipeline) frame(f *capture.Frame) error {
 	}
 	s.Walked++
 	nth := c.table.Packet(p)
+	if outer := c.walker.Outer(p); outer != nil && !c.inner {
+		s.Outer++
+		c.table.Packet(outer)
+	}
 	if c.observer != nil && nth != 0 {
 		c.observer.Packet(p, nth)
 	}

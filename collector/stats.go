@@ -10,12 +10,13 @@ import (
 // Stats are the counters of a collector. They hold:
 //
 //	Frames = Walked + Exports + Walk.Total()
-//	Walked = Assemble.Packets
+//	Walked + Outer = Assemble.Packets
 //	Assemble.Packets = Assemble.Counted + Assemble.Drops.Total()
 type Stats struct {
 	Frames  uint64 // read from the file or the ring
 	Bytes   uint64 // of frames, on the wire
 	Walked  uint64 // IP packets given to assemble
+	Outer   uint64 // packets that carried a tunnel, given to assemble besides
 	Exports uint64 // flow export datagrams given to the decoder
 	// ExportRecords came out of those.
 	ExportRecords uint64

@@ -154,7 +154,7 @@ func (t *Table) start(k *key, h uint32, p *capture.Packet, side int) *entry {
 	if side == sideB {
 		e.state |= firstB
 	}
-	if p.Dst.IsGroup() {
+	if p.Broadcast || p.Dst.IsGroup() {
 		e.state |= multicast
 		e.hint(flow.EvidenceSemantics, side)
 	}

@@ -19,6 +19,7 @@ const (
 	LinkRaw       LinkType = 101
 	LinkCHDLC     LinkType = 104
 	LinkWLAN      LinkType = 105
+	LinkFRelay    LinkType = 107
 	LinkLoop      LinkType = 108
 	LinkENC       LinkType = 109
 	LinkSLL       LinkType = 113
@@ -60,6 +61,8 @@ func (w *Walker) link(f *Frame, p *Packet) flow.DropReason {
 			return flow.DropTruncated
 		}
 		return w.etherType(binary.BigEndian.Uint16(b[2:]), b[4:], after(n, 4), p)
+	case LinkFRelay:
+		return w.frameRelay(b, n, p)
 	case LinkMPLS:
 		return w.mpls(b, n, p)
 	case LinkNFLog:
@@ -96,6 +99,33 @@ func (w *Walker) sll(b []byte, n uint32, p *Packet) flow.DropReason {
 		return flow.DropTruncated
 	}
 	return w.etherType(binary.BigEndian.Uint16(b[14:]), b[16:], after(n, 16), p)
+}
+
+// frameRelay walks RFC 2427: a Q.922 address of 2 to 4 octets, the control octet,
+// padding, and a network layer protocol id.
+func (w *Walker) frameRelay(b []byte, n uint32, p *Packet) flow.DropReason {
+	off := 0
+	for off < len(b) && off < 4 && b[off]&1 == 0 {
+		off++
+	}
+	if off++; len(b) < off+2 {
+		return flow.DropTruncated
+	}
+	if b[off] != 3 { // Cisco's own encapsulation: an EtherType
+		return w.etherType(binary.BigEndian.Uint16(b[off:]), b[off+2:], after(n, uint32(off)+2), p)
+	}
+	if off++; b[off] == 0 && len(b) > off+1 {
+		off++
+	}
+	kind := b[off]
+	b, n = b[off+1:], after(n, uint32(off)+1)
+	switch {
+	case kind == 0xcc || kind == 0x8e:
+		return w.ipAny(b, n, p)
+	case kind == 0x80 && len(b) >= 5: // SNAP
+		return w.etherType(binary.BigEndian.Uint16(b[3:]), b[5:], after(n, 5), p)
+	}
+	return flow.DropNotIP
 }
 
 // nflog walks LINKTYPE_NFLOG: family, version, resource id, then attributes of

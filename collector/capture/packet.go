@@ -47,6 +47,9 @@ type Packet struct {
 	// for ICMP errors the quoted packet, for other protocols what follows IP.
 	// It is valid as long as the frame is.
 	Payload []byte
+	// Broadcast is set when the frame went to the Ethernet broadcast address, which
+	// is how directed broadcast (RFC 919) is known for what it is.
+	Broadcast bool
 	// Seq is the TCP sequence number.
 	Seq uint32
 }

@@ -15,15 +15,16 @@ const (
 	portGeneve  = 6081
 	portMPLSUDP = 6635
 	portVXLANLx = 8472 // what Linux used before the registration
+	portAYIYA   = 5072 // draft-massar-v6ops-ayiya
 )
 
 // tunnelPort is asked for every UDP packet, so it is a few comparisons.
 func tunnelPort(src, dst uint16) bool {
 	switch dst {
-	case portVXLAN, portVXLANLx, portGeneve, portGTPU, portTeredo, portMPLSUDP, portGPE:
+	case portVXLAN, portVXLANLx, portGeneve, portGTPU, portTeredo, portMPLSUDP, portGPE, portAYIYA:
 		return true
 	}
-	return src == portTeredo
+	return src == portTeredo || src == portAYIYA
 }
 
 // enter opens an encapsulation: the packet that carries it becomes the outer one.
@@ -33,8 +34,12 @@ func (w *Walker) enter(kind flow.Encap, vni uint32, p *Packet, open func(p *Pack
 	if w.depth++; w.depth > maxDepth {
 		return flow.DropDepth
 	}
-	if p.Encap == flow.EncapNone {
+	if p.OuterSrc == (Addr{}) {
 		p.OuterSrc, p.OuterDst = p.Src, p.Dst
+		w.outer = outer
+		if kind == flow.EncapERSPAN {
+			w.outer.Encap = kind
+		}
 	}
 	p.Encap = kind
 	if vni != 0 {
@@ -71,10 +76,38 @@ func (w *Walker) udpTunnel(left uint32, p *Packet) flow.DropReason {
 	case portMPLSUDP: // RFC 7510
 		return w.enter(flow.EncapMPLS, 0, p, func(p *Packet) flow.DropReason { return w.mpls(b, left, p) })
 	}
-	if p.DstPort == portTeredo || p.SrcPort == portTeredo {
+	switch {
+	case p.DstPort == portTeredo || p.SrcPort == portTeredo:
 		return w.teredo(b, left, p)
+	case p.DstPort == portAYIYA || p.SrcPort == portAYIYA:
+		return w.ayiya(b, left, p)
 	}
 	return flow.DropNone
+}
+
+// bareTeredo reports whether b is an IPv6 packet with an end in Teredo's prefix
+// 2001::/32 (RFC 4380 §2.6): two Teredo clients talk to each other on any port.
+func bareTeredo(b []byte) bool {
+	if len(b) < 40 || b[0]>>4 != 6 || 40+int(binary.BigEndian.Uint16(b[4:])) != len(b) {
+		return false
+	}
+	const prefix = 0x20010000
+	return binary.BigEndian.Uint32(b[8:]) == prefix || binary.BigEndian.Uint32(b[24:]) == prefix
+}
+
+// ayiya opens draft-massar-v6ops-ayiya §3: identity and signature, whose lengths
+// the first two octets hold, then what the next-header octet says.
+func (w *Walker) ayiya(b []byte, left uint32, p *Packet) flow.DropReason {
+	if len(b) < 8 {
+		return flow.DropNone
+	}
+	off := 8 + 1<<(b[0]>>4) + 4*int(b[1]>>4)
+	if next := b[3]; len(b) < off+20 || next != 41 && next != 4 {
+		return flow.DropNone
+	}
+	return w.enter(flow.EncapIPIP, 0, p, func(p *Packet) flow.DropReason {
+		return w.ipAny(b[off:], after(left, uint32(off)), p)
+	})
 }
 
 // vxlanGPE opens draft-ietf-nvo3-vxlan-gpe §3: a next-protocol octet.

@@ -35,7 +35,18 @@ type Walker struct {
 	// counted in full from their headers.
 	TruncatedPayload uint64
 	depth            int
+	outer            Packet // the outermost packet that carried a tunnel in the last frame
 	odd              oddLinks
+}
+
+// Outer returns the outermost packet that carried the tunnel which the last Packet
+// was found in: the two ends of the tunnel talk to each other, too. It returns nil
+// when there was none, and for ERSPAN, which only carries a copy of the traffic.
+func (w *Walker) Outer(p *Packet) *Packet {
+	if p.OuterSrc == (Addr{}) || w.outer.Encap == flow.EncapERSPAN {
+		return nil
+	}
+	return &w.outer
 }
 
 // Walk fills p from f. A reason other than DropNone says that f holds no IP
@@ -44,6 +55,7 @@ func (w *Walker) Walk(f *Frame, p *Packet) flow.DropReason {
 	*p = Packet{Time: f.Time, Interface: f.Interface, VLAN: f.VLAN}
 	w.depth = 0
 	if f.Link == LinkEthernet {
+		p.Broadcast = len(f.Data) >= 6 && f.Data[0]&f.Data[1]&f.Data[5] == 0xff
 		return w.ethernet(f.Data, f.Length, p)
 	}
 	return w.link(f, p)
@@ -216,6 +228,9 @@ func (w *Walker) transport(proto uint8, b []byte, left uint32, p *Packet) flow.D
 		p.Payload = b[8:]
 		if tunnelPort(p.SrcPort, p.DstPort) {
 			return w.udpTunnel(after(left, 8), p)
+		}
+		if len(b) >= 48 && b[8]>>4 == 6 && bareTeredo(b[8:]) {
+			return w.teredo(b[8:], after(left, 8), p)
 		}
 		return flow.DropNone
 	}

@@ -100,7 +100,7 @@ func (l *Learner) Decide(f Flow) Verdict {
 	if v, ok := l.known(f, prior); ok {
 		return v
 	}
-	if flow.HasPorts(f.Proto) && (prior >= minPrior || prior <= -minPrior) {
+	if flow.HasPorts(f.Proto) && abs(prior) >= minPrior(f.Proto) {
 		return Verdict{ClientIsA: prior > 0, Evidence: flow.EvidencePortPrior, Confidence: uint8(50 + min(abs(prior), 40))}
 	}
 	return Verdict{ClientIsA: true, Evidence: flow.EvidenceFirstSeen, Confidence: confidenceFirst}

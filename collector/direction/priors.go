@@ -3,7 +3,15 @@ package direction
 import "github.com/bulkhead/bulkhead/flow"
 
 // minPrior is the difference of two priors below which port numbers say nothing.
-const minPrior = 8
+// TCP without a SYN was joined in the middle, and who was seen first says little;
+// elsewhere it says more than two unregistered ports do, as peers of media streams
+// and tunnels choose theirs.
+func minPrior(proto uint8) int {
+	if proto == flow.TCP {
+		return 8
+	}
+	return 27
+}
 
 // Prior says how much a port number alone looks like a server's, 0..60. Services
 // that are registered with IANA and met in practice stand highest, then the
@@ -75,7 +83,7 @@ var (
 		7, 9, 13, 17, 19, 37, 49, 53, 67, 69, 88, 111, 123, 135, 137, 138, 161, 162, 177, 213, 319, 320, 389, 427, 443, 445, 464,
 		500, 512, 514, 517, 518, 520, 521, 546, 547, 554, 623, 631, 636, 646, 853, 1194, 1434, 1645, 1646, 1701, 1718, 1719, 1812,
 		1813, 1900, 1985, 2049, 2055, 2123, 2152, 2427, 2727, 3260, 3268, 3389, 3391, 3478, 3479, 3544, 3702, 3784, 3785, 4500,
-		4739, 4789, 5060, 5061, 5246, 5247, 5349, 5350, 5351, 5353, 5355, 5683, 5684, 6081, 6343, 6514, 6635, 7946, 8125, 8301,
+		4739, 4789, 4790, 5060, 5061, 5072, 5246, 5247, 5349, 5350, 5351, 5353, 5355, 5683, 5684, 6081, 6343, 6514, 6635, 7946, 8125, 8301,
 		8302, 8472, 8600, 8649, 9995, 9996, 10000, 11211, 12201, 17185, 19302, 20560, 25826, 27015, 30718, 33434, 34964, 41641,
 		44818, 47808, 48000, 51820,
 	}

@@ -1,0 +1,362 @@
+package collector_test
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/bulkhead/bulkhead/collector"
+	"github.com/bulkhead/bulkhead/collector/assemble"
+	"github.com/bulkhead/bulkhead/collector/capture"
+	"github.com/bulkhead/bulkhead/flow"
+	"github.com/bulkhead/bulkhead/internal/testenv"
+)
+
+// tuple is a flow as a reference tool names it: source first.
+type tuple struct {
+	src, dst         netip.Addr
+	srcPort, dstPort uint16
+	proto            uint8
+}
+
+func (t tuple) reverse() tuple {
+	return tuple{t.dst, t.src, t.dstPort, t.srcPort, t.proto}
+}
+
+// counts are packets and layer 3 bytes each way; layer 2 where the reference
+// counts that.
+type counts struct{ srcPackets, dstPackets, srcBytes, dstBytes uint64 }
+
+func (c counts) reverse() counts {
+	return counts{c.dstPackets, c.srcPackets, c.dstBytes, c.srcBytes}
+}
+
+func (c counts) plus(o counts) counts {
+	return counts{c.srcPackets + o.srcPackets, c.dstPackets + o.dstPackets, c.srcBytes + o.srcBytes, c.dstBytes + o.dstBytes}
+}
+
+// expected is one row of a reference.
+type expected struct {
+	file, baseline string
+	tuple
+	counts
+}
+
+// seen is what we make of a file: per tuple, as records say and with frame
+// lengths instead of layer 3 bytes.
+type seen struct {
+	flows  map[tuple]counts // client first
+	layer2 map[tuple]counts // sender of the first packet first
+}
+
+func study(t *testing.T, path string) seen {
+	t.Helper()
+	var k kept
+	o := collector.Options{Assemble: assemble.Options{Seed: 1}, WithoutExports: true}
+	if _, err := collector.Import(context.Background(), path, o, &k); err != nil {
+		t.Logf("%s: %v", path, err)
+	}
+	s := seen{flows: map[tuple]counts{}, layer2: map[tuple]counts{}}
+	for _, r := range k.records {
+		tu := tuple{r.Key.Client, r.Key.Server, r.Key.ClientPort, r.Key.ServerPort, r.Key.Proto}.plain()
+		add(s.flows, tu, counts{r.ClientPackets, r.ServerPackets, r.ClientBytes, r.ServerBytes})
+	}
+	s.frames(path)
+	return s
+}
+
+// add merges c into m under tu or its reverse, whichever is there.
+func add(m map[tuple]counts, tu tuple, c counts) {
+	if _, ok := m[tu.reverse()]; ok {
+		tu, c = tu.reverse(), c.reverse()
+	}
+	m[tu] = m[tu].plus(c)
+}
+
+// plain leaves ports to TCP and UDP: references disagree on what stands for them
+// elsewhere.
+func (t tuple) plain() tuple {
+	if t.proto != flow.TCP && t.proto != flow.UDP {
+		t.srcPort, t.dstPort = 0, 0
+	}
+	return t
+}
+
+// frames sums frame lengths per tuple with nothing but the walk; what belongs to
+// a first fragment goes with it.
+func (s *seen) frames(path string) {
+	r, err := capture.Open(path)
+	if err != nil {
+		return
+	}
+	defer r.Close()
+	type piece struct {
+		src, dst capture.Addr
+		id       uint32
+	}
+	first := map[piece][2]uint16{}
+	var w capture.Walker
+	var f capture.Frame
+	var p capture.Packet
+	for r.Next(&f) == nil {
+		if w.Walk(&f, &p) != flow.DropNone {
+			continue
+		}
+		at := piece{p.Src, p.Dst, p.FragID}
+		switch p.Fragment {
+		case capture.FirstFragment:
+			first[at] = [2]uint16{p.SrcPort, p.DstPort}
+		case capture.LaterFragment:
+			ports, ok := first[at]
+			if !ok {
+				continue
+			}
+			p.SrcPort, p.DstPort = ports[0], ports[1]
+		}
+		tu := tuple{p.Src.Netip(), p.Dst.Netip(), p.SrcPort, p.DstPort, p.Proto}.plain()
+		add(s.layer2, tu, counts{srcPackets: 1, srcBytes: uint64(f.Length)})
+	}
+	for tu := range s.flows { // turn to the direction we decided
+		if c, ok := s.layer2[tu.reverse()]; ok && tu != tu.reverse() {
+			delete(s.layer2, tu.reverse())
+			s.layer2[tu] = c.reverse()
+		}
+	}
+}
+
+// verdict is how a reference's row compares.
+type verdict string
+
+const (
+	agrees   verdict = "agrees"
+	reversed verdict = "reversed"
+	differs  verdict = "counters differ"
+	absent   verdict = "not found"
+)
+
+func compare(e expected, have map[tuple]counts) (verdict, counts) {
+	if c, ok := have[e.tuple]; ok {
+		if c == e.counts {
+			return agrees, c
+		}
+		return differs, c
+	}
+	if c, ok := have[e.tuple.reverse()]; ok {
+		if c.reverse() == e.counts {
+			return reversed, c
+		}
+		return differs, c.reverse()
+	}
+	return absent, counts{}
+}
+
+// lines reads a gzipped file of JSON lines.
+func lines(t *testing.T, path string, each func(map[string]any)) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sc := bufio.NewScanner(z); sc.Scan(); {
+		row := map[string]any{}
+		if err := json.Unmarshal(sc.Bytes(), &row); err != nil {
+			t.Fatal(err)
+		}
+		each(row)
+	}
+}
+
+func number(v any) uint64 {
+	switch v := v.(type) {
+	case float64:
+		return uint64(v)
+	case string:
+		n, _ := strconv.ParseUint(v, 10, 64)
+		return n
+	}
+	return 0
+}
+
+func text(v any) string { s, _ := v.(string); return s }
+
+func arkime(t *testing.T) (rows []expected) {
+	lines(t, filepath.Join(testenv.Corpus(), "arkime", "flows.jsonl.gz"), func(r map[string]any) {
+		src, err1 := netip.ParseAddr(text(r["src"]))
+		dst, err2 := netip.ParseAddr(text(r["dst"]))
+		if err1 != nil || err2 != nil {
+			return
+		}
+		rows = append(rows, expected{text(r["pcap"]), "",
+			tuple{src.Unmap(), dst.Unmap(), uint16(number(r["sport"])), uint16(number(r["dport"])), uint8(number(r["ipproto"]))},
+			counts{number(r["src_pkts"]), number(r["dst_pkts"]), number(r["src_bytes_l2"]), number(r["dst_bytes_l2"])}})
+	})
+	return rows
+}
+
+func zeek(t *testing.T) (rows []expected) {
+	protos := map[string]uint8{"tcp": flow.TCP, "udp": flow.UDP, "icmp": flow.ICMP}
+	lines(t, filepath.Join(testenv.Corpus(), "zeek-btest", "flows.jsonl.gz"), func(r map[string]any) {
+		get := func(a, b string) string {
+			if v, ok := r[a]; ok {
+				return text(v)
+			}
+			return text(r[b])
+		}
+		src, _ := netip.ParseAddr(get("src_ip", "id.orig_h"))
+		dst, _ := netip.ParseAddr(get("dst_ip", "id.resp_h"))
+		proto := protos[text(r["proto"])]
+		if proto == 0 {
+			proto = uint8(number(r["ip_proto"]))
+		}
+		if proto == flow.ICMP && src.Is6() {
+			proto = flow.ICMPv6
+		}
+		rows = append(rows, expected{text(r["trace"]), text(r["baseline"]),
+			tuple{src, dst, uint16(number(get("src_port", "id.orig_p"))), uint16(number(get("dst_port", "id.resp_p"))), proto},
+			counts{number(r["orig_pkts"]), number(r["resp_pkts"]), number(r["orig_ip_bytes"]), number(r["resp_ip_bytes"])}})
+	})
+	return rows
+}
+
+// ipfixprobe reads outputs/basic: addresses dst, src; bytes; …; packets; ports.
+func ipfixprobe(t *testing.T) (rows []expected) {
+	f, err := os.Open(filepath.Join(testenv.Corpus(), "ipfixprobe", "outputs", "basic"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r := csv.NewReader(f)
+	for {
+		v, err := r.Read()
+		if err == io.EOF {
+			return rows
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		dst, _ := netip.ParseAddr(v[0])
+		src, _ := netip.ParseAddr(v[1])
+		rows = append(rows, expected{"inputs/mixed.pcap", "",
+			tuple{src, dst, uint16(number(v[12])), uint16(number(v[11])), uint8(number(v[14]))},
+			counts{number(v[9]), number(v[10]), number(v[2]), number(v[3])}})
+	}
+}
+
+// gather adds up the rows of one flow that a reference split by its own timeouts,
+// and leaves out rows without addresses.
+func gather(rows []expected) (out []expected) {
+	at := map[string]int{}
+	for _, e := range rows {
+		if !e.src.IsValid() || !e.dst.IsValid() {
+			continue
+		}
+		e.tuple = e.plain()
+		name := func(tu tuple) string { return fmt.Sprint(e.file, e.baseline, tu) }
+		if i, ok := at[name(e.tuple)]; ok {
+			out[i].counts = out[i].plus(e.counts)
+			continue
+		}
+		if i, ok := at[name(e.tuple.reverse())]; ok {
+			out[i].counts = out[i].plus(e.counts.reverse())
+			continue
+		}
+		at[name(e.tuple)] = len(out)
+		out = append(out, e)
+	}
+	return out
+}
+
+// differences is the table of what is known to differ from the references, and why.
+const differences = "testdata/corpus-differences.md"
+
+// explained reads how many rows of which file differ, by "source/file".
+func explained(t *testing.T) map[string]int {
+	t.Helper()
+	b, err := os.ReadFile(differences)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]int{}
+	for _, line := range strings.Split(string(b), "\n") {
+		cells := strings.Split(line, "|")
+		if len(cells) < 6 {
+			continue
+		}
+		if n, err := strconv.Atoi(strings.TrimSpace(cells[3])); err == nil {
+			known[strings.TrimSpace(cells[1])+"/"+strings.TrimSpace(cells[2])] += n
+		}
+	}
+	return known
+}
+
+// Flows of the corpus equal what Arkime, Zeek and ipfixprobe made of the same
+// captures, in addresses, ports, packets, bytes and direction, except those that
+// the table of differences explains one by one.
+func TestCorpusFlowsEqualTheReferences(t *testing.T) {
+	testenv.Need(t, "corpus")
+	known := explained(t)
+	for _, ref := range []struct {
+		name   string
+		rows   []expected
+		layer2 bool
+	}{{"arkime", arkime(t), true}, {"zeek-btest", zeek(t), false}, {"ipfixprobe", ipfixprobe(t), false}} {
+		cache := map[string]seen{}
+		tally := map[verdict]int{}
+		differing := map[string][]string{}
+		var tcpudp, exact float64
+		rows := gather(ref.rows)
+		for _, e := range rows {
+			s, ok := cache[e.file]
+			if !ok {
+				s = study(t, filepath.Join(testenv.Corpus(), ref.name, e.file))
+				cache[e.file] = s
+			}
+			have := s.flows
+			if ref.layer2 {
+				have = s.layer2
+			}
+			v, c := compare(e, have)
+			tally[v]++
+			if e.proto == flow.TCP || e.proto == flow.UDP {
+				tcpudp++
+				if v == agrees || v == reversed {
+					exact++
+				}
+			}
+			if v != agrees {
+				name := ref.name + "/" + e.file
+				differing[name] = append(differing[name], fmt.Sprintf("%s: %s %v want %v got %v", name, v, e.tuple, e.counts, c))
+			}
+		}
+		for name, what := range differing {
+			if known[name] != len(what) {
+				t.Errorf("%d differences, %d explained:\n%s", len(what), known[name], strings.Join(what, "\n"))
+			}
+			delete(known, name)
+		}
+		t.Logf("%s: %d of %d flows agree in all (%.1f %%), %v; TCP and UDP exact in packets and bytes: %.1f %% of %.0f",
+			ref.name, tally[agrees], len(rows), 100*float64(tally[agrees])/float64(len(rows)), tally, 100*exact/tcpudp, tcpudp)
+	}
+	for name, n := range known {
+		t.Errorf("%s: %d differences explained that are not there", name, n)
+	}
+}
+
+func (t tuple) String() string {
+	return fmt.Sprintf("%s %s:%d > %s:%d", flow.ProtoName(t.proto), t.src, t.srcPort, t.dst, t.dstPort)
+}
