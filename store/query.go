@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"github.com/ClickHouse/ch-go"
+	"github.com/ClickHouse/ch-go/proto"
+
+	"github.com/bulkhead/bulkhead/flow"
+)
+
+// Query selects what edges, probes and names are read. The zero value is
+// everything.
+type Query struct {
+	// Since and Until bound when traffic was seen: [Since, Until), 0 for no bound.
+	// Edges and probes are kept by the hour of their first packet: an hour that
+	// overlaps the window counts whole.
+	Since, Until flow.Time
+	// Workload, when not 0, keeps what has this workload at either end.
+	Workload uint64
+	// Addr, when valid, keeps what has this address at either end.
+	Addr netip.Addr
+	// Client and Server, when valid, keep what has this address at that end.
+	Client, Server netip.Addr
+	// Service, when not nil, keeps this service only.
+	Service *flow.Service
+	// Sensors, when not empty, counts only what these sensors saw.
+	Sensors []string
+	// NewSince, when not 0, keeps edges whose first flow ever is not older.
+	NewSince flow.Time
+	// Top, when not 0, keeps that many, those with the most flows.
+	Top int
+	// Servers are addresses and services the operator says are servers; with them
+	// and with what has been learned, weakly decided edges are read the right way
+	// round. See Edges.
+	Servers []Server
+}
+
+// Server says that an address serves a service.
+type Server struct {
+	Addr    netip.Addr
+	Scope   flow.Scope
+	Service flow.Service
+}
+
+const hourNanos = 3600e9
+
+// window adds the hours that overlap [Since, Until).
+func (q Query) window(w *where) {
+	if q.Since != 0 {
+		w.add(fmt.Sprintf("hour >= toDateTime(%d, 'UTC')", max(int64(q.Since)/hourNanos*3600, 0)))
+	}
+	if q.Until != 0 {
+		w.add(fmt.Sprintf("hour < toDateTime(%d, 'UTC')", max((int64(q.Until)+hourNanos-1)/hourNanos*3600, 0)))
+	}
+	if len(q.Sensors) > 0 {
+		w.add("sensor IN " + list(q.Sensors, quote))
+	}
+}
+
+// parties adds what the query asks of the two ends and the service.
+func (q Query) parties(w *where) {
+	if q.Workload != 0 {
+		w.add("(client_workload = " + number(q.Workload) + " OR server_workload = " + number(q.Workload) + ")")
+	}
+	if q.Addr.IsValid() {
+		w.add("(client = " + literal(q.Addr) + " OR server = " + literal(q.Addr) + ")")
+	}
+	if q.Client.IsValid() {
+		w.add("client = " + literal(q.Client))
+	}
+	if q.Server.IsValid() {
+		w.add("server = " + literal(q.Server))
+	}
+	if q.Service != nil {
+		w.add("proto = " + number(q.Service.Proto) + " AND server_port = " + number(q.Service.Port))
+	}
+}
+
+// read runs a query and calls each for every block of its result.
+func (s *Store) read(ctx context.Context, sql string, result proto.Results, each func(rows int) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	client, err := s.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return client.Do(ctx, ch.Query{
+		Body:   sql,
+		Result: result,
+		OnResult: func(_ context.Context, block proto.Block) error {
+			return each(block.Rows)
+		},
+	})
+}
