@@ -15,11 +15,14 @@ import (
 //
 //	-log B(α+k, β+n-k)/B(α, β),  α = s·π, β = s·(1-π), s = 1
 //
-// where π is the share of all items that have f. A rare feature in common
-// therefore speaks for a merge as loudly as it is rare, one that everybody has
-// says nothing, and one that only one side has costs a bounded amount; no
-// threshold has to be chosen. (Heller and Ghahramani, "Bayesian hierarchical
-// clustering", ICML 2005, doi:10.1145/1102351.1102389, with this likelihood.)
+// where π is the share of all items that have f, and saying which of the clusters
+// its items are in costs another -n·log(n/N). A rare feature in common therefore
+// speaks for a merge as loudly as it is rare, one that everybody has says
+// nothing, one that half of a large cluster has at random does not split it, and
+// one that only one side has costs a bounded amount; no threshold has to be
+// chosen. (Heller and Ghahramani, "Bayesian hierarchical clustering", ICML 2005,
+// doi:10.1145/1102351.1102389; the two-part code is Rissanen's, Automatica 14,
+// 1978, doi:10.1016/0005-1098(78)90005-5.)
 func agglomerate(items [][]uint64) ([]int32, int) {
 	a := newAgglomeration(items)
 	for range maxPasses {
@@ -124,6 +127,8 @@ func (a *agglomeration) absent(listed float64, n int32) float64 {
 	return priorWeight * max(a.mean-listed, 0) * math.Log1p(float64(n)/priorWeight)
 }
 
+func nlogn(n int32) float64 { return float64(n) * math.Log(float64(n)) }
+
 func logBeta(a, b float64) float64 {
 	x, _ := math.Lgamma(a)
 	y, _ := math.Lgamma(b)
@@ -169,7 +174,8 @@ func (a *agglomeration) postings(alive []int32) map[uint64][]int32 {
 func (a *agglomeration) mergeBest(c int32, postings map[uint64][]int32) bool {
 	best, bestGain := int32(-1), 1e-9
 	for _, d := range a.candidates(c, postings) {
-		gain := a.cluster[c].cost + a.cluster[d].cost - a.mergedCost(&a.cluster[c], &a.cluster[d])
+		p, q := &a.cluster[c], &a.cluster[d]
+		gain := p.cost + q.cost - a.mergedCost(p, q) + nlogn(p.n+q.n) - nlogn(p.n) - nlogn(q.n)
 		if gain > bestGain || (gain == bestGain && d < best) {
 			best, bestGain = d, gain
 		}

@@ -1,6 +1,7 @@
 package mapper
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 
@@ -49,13 +50,19 @@ type Options struct {
 	MaxDomains int
 }
 
+func (o Options) withDefaults() (Options, error) {
+	if o.MaxDomains < 0 {
+		return o, fmt.Errorf("map: MaxDomains %d is negative", o.MaxDomains)
+	}
+	o.MaxDomains = cmp.Or(o.MaxDomains, 200)
+	return o, nil
+}
+
 // Build makes the map of a window of traffic.
 func Build(in Input, opt Options) (*topology.Map, error) {
-	if opt.MaxDomains == 0 {
-		opt.MaxDomains = 200
-	}
-	if opt.MaxDomains < 0 {
-		return nil, fmt.Errorf("build map: MaxDomains %d is negative", opt.MaxDomains)
+	opt, err := opt.withDefaults()
+	if err != nil {
+		return nil, err
 	}
 	g := buildGraph(&in, opt)
 	m := &topology.Map{Since: in.Since, Until: in.Until, Graph: g.graph}

@@ -39,18 +39,42 @@ type grouping struct {
 func newGrouping(w *work) *grouping {
 	n := len(w.nodes)
 	g := &grouping{work: w, sets: newDisjoint(n), envOf: make([]string, n), stemOf: make([]string, n), pinOf: make([]string, n)}
-	bearers := map[string]int{}
-	for i := range w.names {
-		bearers[w.names[i].stem]++
-	}
+	telling := w.tellingStems()
 	for i := range w.nodes {
 		g.envOf[i] = w.env(int32(i))
 		g.pinOf[i] = w.in.Decisions.Pins[w.nodes[i].ID]
-		if s := w.names[i].stem; s != "" && bearers[s] > 1 {
+		if s := w.names[i].stem; telling[s] {
 			g.stemOf[i] = s
 		}
 	}
 	return g
+}
+
+// tellingStems are the host name stems that several nodes bear and that say
+// something: one borne by nodes of half of all classes ("host-#") does not.
+func (w *work) tellingStems() map[string]bool {
+	bearers, classes, telling := map[string]int{}, map[string]map[int32]bool{}, map[string]bool{}
+	inside := map[int32]bool{}
+	for i := range w.names {
+		if w.nodes[i].Inside() {
+			inside[w.class[i]] = true
+		}
+		s := w.names[i].stem
+		if s == "" {
+			continue
+		}
+		bearers[s]++
+		if classes[s] == nil {
+			classes[s] = map[int32]bool{}
+		}
+		classes[s][w.class[i]] = true
+	}
+	for s, n := range bearers {
+		if n > 1 && (len(classes[s]) <= 3 || 2*len(classes[s]) < len(inside)) {
+			telling[s] = true
+		}
+	}
+	return telling
 }
 
 // joinSharedInfrastructure puts members of one class that are the same kind of
@@ -76,15 +100,18 @@ func (g *grouping) joinSharedInfrastructure() {
 	}
 }
 
-// joinByName joins nodes of a class whose host names differ in digits only.
+// joinByName joins nodes of a class whose host names differ in digits only, if
+// they deal with nothing but infrastructure; for others a like name only lowers
+// the bar (see alike), since "hr1-web-1" and "hr2-web-1" may be two systems.
 func (g *grouping) joinByName() {
 	type named struct {
 		stem  string
 		class int32
 	}
 	first := map[named]int32{}
+	busy := g.observe()
 	for i := range g.nodes {
-		if g.stemOf[i] == "" || !g.nodes[i].Inside() || g.infra[i] >= 0 {
+		if g.stemOf[i] == "" || !g.nodes[i].Inside() || g.infra[i] >= 0 || len(busy.of(int32(i))) > 0 {
 			continue
 		}
 		k := named{g.stemOf[i], g.class[i]}
@@ -113,27 +140,28 @@ func (g *grouping) join(i, j int32) bool {
 // differ reports two things known and not the same.
 func differ(a, b string) bool { return a != "" && b != "" && a != b }
 
-// effectiveServices gives each dependency's service, with the high ports of
-// servers that hand them out dynamically (RPC endpoint mapper, passive FTP)
-// folded into one.
+// effectiveServices gives each dependency's service, with ports that servers hand
+// out as they please folded into one: the dynamic range (RFC 6335 §6), and the
+// high ports of any server that has more than a handful of them (passive FTP,
+// NFS, Java RMI).
 func (w *work) effectiveServices() []flow.Service {
-	const firstDynamic, tooMany = 32768, 4
-	high := make(map[int32]map[flow.Service]bool)
+	const firstHigh, firstDynamic, tooMany, folded = 32768, 49152, 4, 65535
+	high := map[int32]map[uint16]bool{}
 	for i := range w.deps {
 		d := &w.deps[i]
-		if d.Service.Port >= firstDynamic && flow.HasPorts(d.Service.Proto) {
+		if d.Service.Port >= firstHigh && flow.HasPorts(d.Service.Proto) {
 			if high[d.Server] == nil {
-				high[d.Server] = map[flow.Service]bool{}
+				high[d.Server] = map[uint16]bool{}
 			}
-			high[d.Server][d.Service] = true
+			high[d.Server][d.Service.Port] = true
 		}
 	}
 	services := make([]flow.Service, len(w.deps))
 	for i := range w.deps {
 		d := &w.deps[i]
 		services[i] = d.Service
-		if len(high[d.Server]) > tooMany && high[d.Server][d.Service] {
-			services[i].Port = 65535
+		if p := d.Service.Port; flow.HasPorts(d.Service.Proto) && (p >= firstDynamic || (p >= firstHigh && len(high[d.Server]) > tooMany)) {
+			services[i].Port = folded
 		}
 	}
 	return services

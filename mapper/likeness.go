@@ -113,19 +113,33 @@ func contained(a, b []end) float64 {
 	return common / all
 }
 
-// alike reports whether two groups of a class are one: most of what the smaller
-// does it does with the larger one's peers and, when they are of like size, the
-// other way round too.
-func (d *doings) alike(x, y int32) bool {
+// Shares of what a group does that it must do with another's peers to be part of
+// it: most of it, or a good part when their host names agree.
+const (
+	likeBar      = 0.5
+	likeNamedBar = 0.15
+)
+
+// alike reports whether two groups of a class are one: more than the bar of what
+// the smaller does it does with the larger one's peers and, when they are of like
+// size, the other way round too.
+func (d *doings) alike(x, y int32, bar float64) bool {
 	small, large := x, y
 	if d.members[small] > d.members[large] {
 		small, large = large, small
 	}
 	a, b := d.of(small), d.of(large)
-	if contained(a, b) <= 0.5 {
+	if contained(a, b) <= bar {
 		return false
 	}
-	return d.members[large] > 2*d.members[small] || contained(b, a) > 0.5
+	return d.members[large] > 2*d.members[small] || contained(b, a) > bar
+}
+
+func (g *grouping) bar(x, y int32) float64 {
+	if s := g.stemOf[g.sets.find(x)]; s != "" && s == g.stemOf[g.sets.find(y)] {
+		return likeNamedBar
+	}
+	return likeBar
 }
 
 // round compares groups of the same class that share a peer, and joins those that
@@ -154,7 +168,7 @@ func (g *grouping) round() int {
 			continue
 		}
 		for _, other := range [2]int32{meetings[first].group, meetings[k-1].group} {
-			if g.sets.find(m.group) != g.sets.find(other) && d.alike(m.group, other) && g.join(m.group, other) {
+			if g.sets.find(m.group) != g.sets.find(other) && d.alike(m.group, other, g.bar(m.group, other)) && g.join(m.group, other) {
 				joins++
 			}
 		}
