@@ -3,8 +3,10 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -24,36 +26,68 @@ func (e *Engine) publish(pid int) error {
 		return err
 	}
 	if err := writeFile(e.at.endpoint(), text); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotWritable, err)
+		return folderError(e.at.dir, err)
 	}
 	return nil
 }
 
-// shareTimeout is how long a locked folder's engine may take to answer.
-const shareTimeout = 15 * time.Second
+// patience with a folder that another program holds.
+const (
+	shareTimeout = 15 * time.Second // for its engine to answer
+	lockTimeout  = 10 * time.Second // for it to end, when the folder must be ours
+)
 
-// share uses the engine of the process that holds the folder.
-func (e *Engine) share(ctx context.Context) error {
+// lockOrShare takes the folder, or uses the engine of the program that holds it.
+// It waits: the holder may be about to answer, or about to end.
+func (e *Engine) lockOrShare(ctx context.Context) error {
+	timeout := shareTimeout
 	if e.opt.Exclusive {
-		return fmt.Errorf("%w: %s; stop the other program or choose another folder with --data", ErrLocked, e.at.dir)
+		timeout = lockTimeout
 	}
-	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	var last error
 	for {
-		if last = e.readEndpoint(); last == nil {
-			if last = ping(ctx, e.dsn); last == nil {
-				e.kind = kindShared
+		lock, err := lockFolder(e.at.lock())
+		if err == nil {
+			e.lock = lock
+			return nil
+		}
+		if !errors.Is(err, ErrLocked) {
+			return err
+		}
+		if !e.opt.Exclusive {
+			if err = e.share(ctx); err == nil {
 				return nil
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w: another program holds %s and its engine does not answer (%w); stop it or choose another folder with --data",
-				ErrLocked, e.at.dir, last)
+			return fmt.Errorf("%w: program %s holds %s (%w); stop it or choose another folder with --data",
+				ErrLocked, e.holder(), e.at.dir, err)
 		case <-time.After(10 * probeInterval):
 		}
 	}
+}
+
+// share uses the engine of the program that holds the folder, if it answers.
+func (e *Engine) share(ctx context.Context) error {
+	if err := e.readEndpoint(); err != nil {
+		return fmt.Errorf("its engine is not up: %w", err)
+	}
+	if err := ping(ctx, e.dsn); err != nil {
+		return fmt.Errorf("its engine does not answer: %w", err)
+	}
+	e.kind = kindShared
+	return nil
+}
+
+// holder is the process id that the lock file names, as text.
+func (e *Engine) holder() string {
+	text, err := os.ReadFile(e.at.lock())
+	if err != nil || len(text) == 0 {
+		return "(unknown)"
+	}
+	return strings.TrimSpace(string(text))
 }
 
 func (e *Engine) readEndpoint() error {

@@ -67,16 +67,14 @@ func Open(ctx context.Context, opt Options) (*Engine, error) {
 	if err := prepareFolder(dir, opt.MinFreeBytes); err != nil {
 		return nil, fmt.Errorf("open engine: %w", err)
 	}
-	lock, err := lockFolder(e.at.lock())
-	if errors.Is(err, ErrLocked) {
-		return e, e.share(ctx)
+	if err := e.lockOrShare(ctx); err != nil {
+		return nil, fmt.Errorf("open engine: %w", err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("open engine in %s: %w", dir, err)
+	if e.kind == kindShared {
+		return e, nil
 	}
-	e.lock = lock
 	if err := e.prepare(); err != nil {
-		lock.Close()
+		e.lock.Close()
 		return nil, fmt.Errorf("open engine in %s: %w", dir, err)
 	}
 	return e, nil
@@ -85,7 +83,7 @@ func Open(ctx context.Context, opt Options) (*Engine, error) {
 // prepare chooses the program and gives the engine its port and password.
 func (e *Engine) prepare() error {
 	if err := os.MkdirAll(filepath.Join(e.at.data(), "tmp"), 0o700); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotWritable, err)
+		return folderError(e.at.dir, err)
 	}
 	secret := make([]byte, 24)
 	if _, err := rand.Read(secret); err != nil {
@@ -125,6 +123,10 @@ func (e *Engine) DSN() string { return e.dsn }
 
 // Ready is closed when the engine first answered a query.
 func (e *Engine) Ready() <-chan struct{} { return e.ready }
+
+// Attached reports that the engine belongs to another program that serves the
+// same folder: it ends with that program.
+func (e *Engine) Attached() bool { return e.kind == kindShared }
 
 // Healthy reports whether the engine is believed to answer now.
 func (e *Engine) Healthy() bool { return e.healthy.Load() }

@@ -21,6 +21,9 @@ func TestMain(m *testing.M) {
 	if engine.IsChild() {
 		engine.ChildMain()
 	}
+	if dir := os.Getenv(ownerVariable); dir != "" {
+		own(dir)
+	}
 	os.Exit(m.Run())
 }
 
@@ -54,7 +57,7 @@ func connect(t *testing.T, dsn string) driver.Conn {
 	return conn
 }
 
-func exec(t *testing.T, conn driver.Conn, query string) {
+func run(t *testing.T, conn driver.Conn, query string) {
 	t.Helper()
 	if err := conn.Exec(t.Context(), query); err != nil {
 		t.Fatalf("%s: %v", query, err)
@@ -99,8 +102,8 @@ func TestAnswersOnLoopbackOnly(t *testing.T) {
 func TestAcknowledgedRowsSurviveDeathOfTheEngine(t *testing.T) {
 	e := start(t, engine.Options{Dir: t.TempDir()})
 	conn := connect(t, e.DSN())
-	exec(t, conn, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
-	exec(t, conn, "INSERT INTO t SELECT number FROM numbers(1000)")
+	run(t, conn, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
+	run(t, conn, "INSERT INTO t SELECT number FROM numbers(1000)")
 	dsn, pid := e.DSN(), e.PID()
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -119,7 +122,7 @@ func TestAcknowledgedRowsSurviveDeathOfTheEngine(t *testing.T) {
 func TestDefaultUserMayDoNothing(t *testing.T) {
 	e := start(t, engine.Options{Dir: t.TempDir()})
 	own := connect(t, e.DSN())
-	exec(t, own, "CREATE TABLE secret (a UInt64) ENGINE = MergeTree ORDER BY a")
+	run(t, own, "CREATE TABLE secret (a UInt64) ENGINE = MergeTree ORDER BY a")
 	at := strings.Split(strings.SplitN(e.DSN(), "@", 2)[1], "/")[0]
 	conn := connect(t, "clickhouse://default:@"+at+"/default")
 	for _, query := range []string{
@@ -169,12 +172,14 @@ func TestSecondProgramSharesOrIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	first := start(t, engine.Options{Dir: dir})
 	second := start(t, engine.Options{Dir: dir})
-	if second.DSN() != first.DSN() || second.PID() != 0 {
+	if second.DSN() != first.DSN() || second.PID() != 0 || !second.Attached() || first.Attached() {
 		t.Errorf("second engine is %s with pid %d, want the first's", second, second.PID())
 	}
-	_, err := engine.Open(t.Context(), engine.Options{Dir: dir, Exclusive: true})
-	if !errors.Is(err, engine.ErrLocked) {
-		t.Errorf("got %v, want ErrLocked", err)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err := engine.Open(ctx, engine.Options{Dir: dir, Exclusive: true})
+	if !errors.Is(err, engine.ErrLocked) || !strings.Contains(err.Error(), "program "+itoa(os.Getpid())) {
+		t.Errorf("got %v, want ErrLocked and our process id", err)
 	}
 }
 

@@ -1,6 +1,10 @@
 package engine
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"syscall"
+)
 
 // What callers may want to tell apart. Every error that wraps one of these says
 // what to do about it.
@@ -16,3 +20,11 @@ var (
 	// ErrTooOld: the server's version lacks what the schema needs.
 	ErrTooOld = errors.New("ClickHouse is too old")
 )
+
+// folderError says whether a failed write was for want of room or of rights.
+func folderError(dir string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: %w; make room in %s or choose another folder with --data", ErrDiskFull, err, dir)
+	}
+	return fmt.Errorf("%w: %w; choose another with --data or run as its owner", ErrNotWritable, err)
+}

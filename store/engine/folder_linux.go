@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,7 +17,7 @@ import (
 func lockFolder(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, folderError(filepath.Dir(path), err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
@@ -25,16 +26,25 @@ func lockFolder(path string) (*os.File, error) {
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
+	// Who holds it is for error messages only; the lock is the open file's.
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
+	}
+	if err != nil {
+		f.Close()
+		return nil, folderError(filepath.Dir(path), err)
+	}
 	return f, nil
 }
 
 // prepareFolder creates dir and checks that it can be written and has room.
 func prepareFolder(dir string, minFree int64) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("%w: %w; choose another with --data", ErrNotWritable, err)
+		return folderError(dir, err)
 	}
 	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
-		return fmt.Errorf("%w: %s: %w; choose another with --data or run as its owner", ErrNotWritable, dir, err)
+		return folderError(dir, fmt.Errorf("%s: %w", dir, err))
 	}
 	free, err := freeBytes(dir)
 	if err != nil {

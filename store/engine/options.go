@@ -16,8 +16,9 @@ type Options struct {
 	// Dir is the folder of an embedded engine: data, configuration, logs, lock.
 	// It is created with mode 0700.
 	Dir string
-	// Exclusive refuses (ErrLocked) a folder another program's engine serves,
-	// instead of using that engine.
+	// Exclusive wants an engine of our own: while another program holds the folder
+	// Open waits ten seconds for it to end, and then fails with ErrLocked, instead
+	// of using that program's engine.
 	Exclusive bool
 
 	// Binary is the clickhouse program; "" looks on PATH, "-" does not use one.

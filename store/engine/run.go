@@ -95,7 +95,7 @@ func (e *Engine) runOnce(ctx context.Context) (answered bool, err error) {
 		return false, err
 	}
 	if err := e.writeConfig(); err != nil {
-		return false, fmt.Errorf("%w: %w", ErrNotWritable, err)
+		return false, folderError(e.at.dir, err)
 	}
 	said := &tail{}
 	dead := make(chan error, 1) // one exit status; the child's thread never blocks on it
