@@ -70,3 +70,25 @@ func (s *Store) Window(ctx context.Context) (first, last flow.Time, err error) {
 	}
 	return flow.Time(f), flow.Time(l), nil
 }
+
+// Rows is the number of raw records in the store, repetitions and expired ones
+// excluded as far as they have been removed. It is cheap.
+func (s *Store) Rows(ctx context.Context) (rows uint64, err error) {
+	if err := s.conn.QueryRow(ctx, "SELECT count() FROM flows").Scan(&rows); err != nil {
+		return 0, fmt.Errorf("count flows: %w", err)
+	}
+	return rows, nil
+}
+
+// trafficTables are the tables that hold what was seen, not what people decided.
+var trafficTables = []string{"flows", "edges", "probes", "names", "violations"}
+
+// ForgetTraffic removes everything that was seen and keeps every document.
+func (s *Store) ForgetTraffic(ctx context.Context) error {
+	for _, table := range trafficTables {
+		if err := s.conn.Exec(ctx, "TRUNCATE TABLE "+s.local(table)+s.onCluster()); err != nil {
+			return fmt.Errorf("forget traffic: %s: %w", table, err)
+		}
+	}
+	return nil
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/ch-go/proto"
@@ -24,6 +25,9 @@ type Query struct {
 	Addr netip.Addr
 	// Client and Server, when valid, keep what has this address at that end.
 	Client, Server netip.Addr
+	// ClientAny and ServerAny, when not empty, keep what has any of these parties at
+	// that end: the workload's key when the party has one, else address and scope.
+	ClientAny, ServerAny []flow.Party
 	// Service, when not nil, keeps this service only.
 	Service *flow.Service
 	// Sensors, when not empty, counts only what these sensors saw.
@@ -74,9 +78,38 @@ func (q Query) parties(w *where) {
 	if q.Server.IsValid() {
 		w.add("server = " + literal(q.Server))
 	}
+	anyParty(w, "client", q.ClientAny)
+	anyParty(w, "server", q.ServerAny)
 	if q.Service != nil {
 		w.add("proto = " + number(q.Service.Proto) + " AND server_port = " + number(q.Service.Port))
 	}
+}
+
+// anyParty keeps rows whose end (client or server) is one of parties.
+func anyParty(w *where, end string, parties []flow.Party) {
+	if len(parties) == 0 {
+		return
+	}
+	var keys, addrs []string
+	for _, p := range parties {
+		switch {
+		case p.Workload != 0:
+			keys = append(keys, number(p.Workload))
+		case p.Addr.IsValid():
+			addrs = append(addrs, "("+literal(p.Addr)+", "+number(p.Scope)+")")
+		}
+	}
+	var either []string
+	if len(keys) > 0 {
+		either = append(either, end+"_workload IN ("+strings.Join(keys, ", ")+")")
+	}
+	if len(addrs) > 0 {
+		either = append(either, "("+end+", scope) IN ("+strings.Join(addrs, ", ")+")")
+	}
+	if len(either) == 0 {
+		either = []string{"0"} // parties that name nobody match nothing
+	}
+	w.add("(" + strings.Join(either, " OR ") + ")")
 }
 
 // read runs a query and calls each for every block of its result.

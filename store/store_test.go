@@ -201,6 +201,10 @@ func TestEdgesOfAWindow(t *testing.T) {
 		{"service", store.Query{Service: &flow.Service{Proto: flow.TCP, Port: 443}}, 2},
 		{"sensor", store.Query{Sensors: []string{"tap-1", "it's"}}, 2},
 		{"other sensor", store.Query{Sensors: []string{`\'`}}, 0},
+		{"any client by key", store.Query{ClientAny: []flow.Party{{Workload: 5}, {Workload: 1001}}}, 2},
+		{"any server by address", store.Query{ServerAny: []flow.Party{{Addr: ip("10.0.0.2")}, {Addr: ip("10.0.0.9")}}}, 2},
+		{"any server in another scope", store.Query{ServerAny: []flow.Party{{Addr: ip("10.0.0.2"), Scope: 3}}}, 0},
+		{"parties that name nobody", store.Query{ClientAny: []flow.Party{{}}}, 0},
 		{"new since day two", store.Query{NewSince: flow.TimeOf(day.Add(24 * time.Hour))}, 0},
 		{"new since day one", store.Query{NewSince: flow.TimeOf(day)}, 2},
 		{"top", store.Query{Top: 5}, 2},
@@ -245,5 +249,30 @@ func TestNamesMerge(t *testing.T) {
 	want.Last, want.Count = 900, 7
 	if d := cmp.Diff([]flow.Name{want}, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
 		t.Errorf("names (-want +got):\n%s", d)
+	}
+}
+
+func TestForgetTraffic(t *testing.T) {
+	s := open(t)
+	write(t, s, record(1, 3))
+	if _, err := s.SaveDocument(t.Context(), store.Document{Kind: "policy", Name: "p", Content: []byte("x")}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.Rows(t.Context()); err != nil || n != 1 {
+		t.Fatalf("%d rows, %v; want 1", n, err)
+	}
+	if err := s.ForgetTraffic(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	edges, err := s.Edges(t.Context(), store.Query{})
+	if n, _ := s.Rows(t.Context()); n != 0 || err != nil || len(edges) != 0 {
+		t.Errorf("%d rows and %d edges stay, %v", n, len(edges), err)
+	}
+	if _, err := s.LoadDocument(t.Context(), "policy", "p", 0); err != nil {
+		t.Errorf("document went too: %v", err)
+	}
+	write(t, s, record(1, 3))
+	if n, _ := s.Rows(t.Context()); n != 1 {
+		t.Errorf("%d rows after writing again, want 1", n)
 	}
 }
