@@ -1,0 +1,34 @@
+import { get } from './api/client'
+import { LiveProvider } from './api/events'
+import { useResource } from './api/useResource'
+import { MapPage } from './pages/map/MapPage'
+import { RulesPage } from './pages/rules/RulesPage'
+import { SimulationPage } from './pages/simulation/SimulationPage'
+import { StatusPage } from './pages/status/StatusPage'
+import { Failed, Loading } from './parts/States'
+import { Login } from './shell/Login'
+import { Shell } from './shell/Shell'
+import { useAddress, type PageName } from './url'
+
+const pages: Readonly<Record<PageName, () => React.JSX.Element>> = {
+  map: MapPage,
+  rules: RulesPage,
+  simulation: SimulationPage,
+  status: StatusPage,
+}
+
+export function App() {
+  const { data: session, error, reload } = useResource('session', (signal) => get('/api/v1/session', {}, signal))
+  const [address] = useAddress()
+  if (error) return <Failed error={error} retry={reload} />
+  if (!session) return <Loading what="the session" />
+  if (session.required && !session.loggedIn) return <Login onDone={reload} />
+  const Page = pages[address.page]
+  return (
+    <LiveProvider>
+      <Shell page={address.page}>
+        <Page />
+      </Shell>
+    </LiveProvider>
+  )
+}

@@ -1,0 +1,60 @@
+import { useCallback, useEffect, useRef, useState } from 'react'
+import { ApiError } from './client'
+import { useRevision } from './events'
+
+export interface Resource<T> {
+  /** The newest answer; while another one loads, the one before. */
+  data: T | undefined
+  error: ApiError | undefined
+  loading: boolean
+  reload: () => void
+}
+
+const remembered = new Map<string, unknown>()
+const maxRemembered = 40
+
+function remember(key: string, value: unknown): void {
+  remembered.delete(key)
+  remembered.set(key, value)
+  const oldest = remembered.keys().next()
+  if (remembered.size > maxRemembered && !oldest.done) remembered.delete(oldest.value)
+}
+
+/**
+ * Loads what key names and loads it again when the key changes or the server says
+ * that the map did. A null key loads nothing.
+ */
+export function useResource<T>(key: string | null, load: (signal: AbortSignal) => Promise<T>): Resource<T> {
+  const revision = useRevision()
+  const [state, setState] = useState<{ key: string | null; data: T | undefined; error: ApiError | undefined; loading: boolean }>(
+    () => ({ key, data: key === null ? undefined : (remembered.get(key) as T | undefined), error: undefined, loading: key !== null }),
+  )
+  const [attempt, setAttempt] = useState(0)
+  const loader = useRef(load)
+  loader.current = load
+
+  useEffect(() => {
+    if (key === null) {
+      setState({ key, data: undefined, error: undefined, loading: false })
+      return
+    }
+    const abort = new AbortController()
+    const known = remembered.get(key) as T | undefined
+    setState((s) => ({ key, data: known ?? s.data, error: undefined, loading: true }))
+    loader.current(abort.signal).then(
+      (data) => {
+        remember(key, data)
+        setState({ key, data, error: undefined, loading: false })
+      },
+      (cause: unknown) => {
+        if (abort.signal.aborted) return
+        const error = cause instanceof ApiError ? cause : new ApiError('internal', 0, String(cause))
+        setState((s) => ({ ...s, key, error, loading: false }))
+      },
+    )
+    return () => abort.abort()
+  }, [key, revision, attempt])
+
+  const reload = useCallback(() => setAttempt((n) => n + 1), [])
+  return { data: state.data, error: state.error, loading: state.loading, reload }
+}

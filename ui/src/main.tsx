@@ -1,0 +1,13 @@
+import '@fontsource-variable/inter/wght.css'
+import './styles/base.css'
+import './styles/map.css'
+import './styles/pages.css'
+import { StrictMode } from 'react'
+import { createRoot } from 'react-dom/client'
+import { App } from './App'
+
+createRoot(document.getElementById('root')!).render(
+  <StrictMode>
+    <App />
+  </StrictMode>,
+)

@@ -1,0 +1,204 @@
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent, type RefObject } from 'react'
+import type { View } from '../../api/types'
+import { BoxShape } from './BoxShape'
+import { centreOn, fit, follow, zoomAt, type Camera } from './camera'
+import { Links } from './Links'
+import { litBy, type Selection } from './selection'
+
+interface Props {
+  view: View
+  selection: Selection
+  onSelect: (s: Selection) => void
+  onToggle: (id: string) => void
+  /** Box to bring into view, changed by search and by keyboard. */
+  seek: string | undefined
+}
+
+/** The drawing: zones, boxes and links under a camera moved by mouse, touch and keys. */
+export function Canvas({ view, selection, onSelect, onToggle, seek }: Props) {
+  const screen = useRef<HTMLDivElement>(null)
+  const [camera, setCamera] = useState<Camera>({ x: 0, y: 0, zoom: 1 })
+  const [hover, setHover] = useState<Selection>(null)
+  const [dragging, setDragging] = useState(false)
+  // The box that was opened or closed last: it stays put while the drawing around it changes.
+  const anchor = useRef<string | undefined>(undefined)
+  useCamera(view, screen, anchor, setCamera, seek)
+  const drag = useDrag(setCamera, setDragging, () => onSelect(null))
+  useWheel(screen, setCamera)
+
+  const lit = useMemo(() => litBy(view, hover ?? selection), [view, hover, selection])
+  const toggle = useCallback(
+    (id: string) => {
+      anchor.current = id
+      onToggle(id)
+    },
+    [onToggle],
+  )
+  const keys = (e: KeyboardEvent) => {
+    const area = screen.current?.getBoundingClientRect()
+    if (!area || (e.target as HTMLElement).tagName === 'INPUT') return
+    const step = 80
+    const moves: Record<string, (c: Camera) => Camera> = {
+      ArrowLeft: (c) => ({ ...c, x: c.x + step }),
+      ArrowRight: (c) => ({ ...c, x: c.x - step }),
+      ArrowUp: (c) => ({ ...c, y: c.y + step }),
+      ArrowDown: (c) => ({ ...c, y: c.y - step }),
+      '+': (c) => zoomAt(c, 1.25, area.width / 2, area.height / 2),
+      '=': (c) => zoomAt(c, 1.25, area.width / 2, area.height / 2),
+      '-': (c) => zoomAt(c, 0.8, area.width / 2, area.height / 2),
+      '0': () => fit(view.size, { w: area.width, h: area.height }),
+    }
+    const move = moves[e.key]
+    if (!move) return
+    e.preventDefault()
+    setCamera(move)
+  }
+
+  const middle = () => {
+    const area = screen.current!.getBoundingClientRect()
+    return { w: area.width, h: area.height }
+  }
+  const far = camera.zoom < 0.5
+  return (
+    <div
+      ref={screen}
+      className={`canvas${dragging ? ' dragging' : ''}${far ? ' far' : ''}`}
+      role="group"
+      aria-label="Dependency map. Arrow keys move, plus and minus zoom, 0 shows everything."
+      tabIndex={-1}
+      onKeyDown={keys}
+      {...drag}
+    >
+      <div className="board" style={{ transform: `translate(${camera.x}px, ${camera.y}px) scale(${camera.zoom})` }}>
+        {view.zones.map((z) => (
+          <div key={z.id} className={`zone ${zoneClass(z.id)}`} style={{ left: z.x, top: z.y, width: z.w, height: z.h }}>
+            <h2>{z.name}</h2>
+          </div>
+        ))}
+        {view.boxes.map((box, i) =>
+          box.open ? (
+            <BoxShape key={box.id} box={box} index={i} lit={lit} selection={selection} onSelect={onSelect} onToggle={toggle} onHover={setHover} />
+          ) : null,
+        )}
+        <Links view={view} lit={lit} selection={selection} onSelect={onSelect} onHover={setHover} />
+        {view.boxes.map((box, i) =>
+          box.open ? null : (
+            <BoxShape key={box.id} box={box} index={i} lit={lit} selection={selection} onSelect={onSelect} onToggle={toggle} onHover={setHover} />
+          ),
+        )}
+      </div>
+      <div className="zoomer" role="toolbar" aria-label="Zoom">
+        <button type="button" onClick={() => setCamera((c) => zoomAt(c, 1.3, middle().w / 2, middle().h / 2))} aria-label="Zoom in">
+          +
+        </button>
+        <button type="button" onClick={() => setCamera((c) => zoomAt(c, 1 / 1.3, middle().w / 2, middle().h / 2))} aria-label="Zoom out">
+          −
+        </button>
+        <button type="button" onClick={() => setCamera(fit(view.size, middle()))} aria-label="Show everything" title="Show everything (0)">
+          ⤢
+        </button>
+      </div>
+    </div>
+  )
+}
+
+function zoneClass(id: string): string {
+  if (id === 'outside' || id === 'infrastructure') return id
+  return /^env:(prod|production)$/.test(id) ? 'production' : 'other'
+}
+
+function useCamera(
+  view: View,
+  screen: RefObject<HTMLDivElement | null>,
+  anchor: RefObject<string | undefined>,
+  setCamera: (f: (c: Camera) => Camera) => void,
+  seek: string | undefined,
+) {
+  const before = useRef<View | undefined>(undefined)
+  useLayoutEffect(() => {
+    const el = screen.current
+    if (!el) return
+    const size = { w: el.clientWidth, h: el.clientHeight }
+    const old = before.current
+    before.current = view
+    const id = anchor.current
+    const was = old?.boxes.find((b) => b.id === id)
+    const is = view.boxes.find((b) => b.id === id)
+    if (old && was && is) setCamera((c) => keepInSight(follow(c, was, is), is, size))
+    else if (!old || old.size.w !== view.size.w || old.size.h !== view.size.h) setCamera(() => fit(view.size, size))
+    anchor.current = undefined
+  }, [view, screen, anchor, setCamera])
+  useEffect(() => {
+    const el = screen.current
+    const box = view.boxes.find((b) => b.id === seek)
+    if (el && box) setCamera((c) => centreOn(c, box, { w: el.clientWidth, h: el.clientHeight }))
+  }, [seek, view, screen, setCamera])
+}
+
+/** Moves as little as needed for an opened box to be seen whole, when it can be. */
+function keepInSight(c: Camera, box: { x: number; y: number; w: number; h: number }, screen: { w: number; h: number }): Camera {
+  const margin = 40
+  const shift = (at: number, length: number, room: number) => {
+    const end = at + length
+    if (length > room - 2 * margin) return margin - at
+    if (end > room - margin) return room - margin - end
+    return at < margin ? margin - at : 0
+  }
+  return {
+    ...c,
+    x: c.x + shift(c.x + box.x * c.zoom, box.w * c.zoom, screen.w),
+    y: c.y + shift(c.y + box.y * c.zoom, box.h * c.zoom, screen.h),
+  }
+}
+
+function useDrag(setCamera: (f: (c: Camera) => Camera) => void, setDragging: (d: boolean) => void, onBackground: () => void) {
+  const from = useRef<{ x: number; y: number; moved: boolean; background: boolean } | null>(null)
+  return {
+    onPointerDown: (e: PointerEvent<HTMLDivElement>) => {
+      if (e.button !== 0 || (e.target as HTMLElement).closest('.zoomer')) return
+      const background = !(e.target as HTMLElement).closest('.box, .link')
+      from.current = { x: e.clientX, y: e.clientY, moved: false, background }
+    },
+    onPointerMove: (e: PointerEvent<HTMLDivElement>) => {
+      const f = from.current
+      if (!f) return
+      const dx = e.clientX - f.x
+      const dy = e.clientY - f.y
+      if (!f.moved && Math.abs(dx) + Math.abs(dy) < 5) return
+      if (!f.moved) {
+        f.moved = true
+        setDragging(true)
+        e.currentTarget.setPointerCapture(e.pointerId)
+      }
+      f.x = e.clientX
+      f.y = e.clientY
+      setCamera((c) => ({ ...c, x: c.x + dx, y: c.y + dy }))
+    },
+    onPointerUp: () => {
+      const f = from.current
+      from.current = null
+      setDragging(false)
+      if (f && !f.moved && f.background) onBackground()
+    },
+    onPointerCancel: () => {
+      from.current = null
+      setDragging(false)
+    },
+  }
+}
+
+/** Wheel zooms at the pointer; with shift, or from a touchpad sideways, it moves. React's own wheel listener is passive and cannot stop the page from scrolling. */
+function useWheel(screen: RefObject<HTMLDivElement | null>, setCamera: (f: (c: Camera) => Camera) => void) {
+  useEffect(() => {
+    const el = screen.current
+    if (!el) return
+    const onWheel = (e: WheelEvent) => {
+      e.preventDefault()
+      const area = el.getBoundingClientRect()
+      if (e.shiftKey || Math.abs(e.deltaX) > Math.abs(e.deltaY)) setCamera((c) => ({ ...c, x: c.x - e.deltaX - (e.shiftKey ? e.deltaY : 0), y: c.y }))
+      else setCamera((c) => zoomAt(c, Math.exp(-e.deltaY * (e.ctrlKey ? 0.01 : 0.0016)), e.clientX - area.left, e.clientY - area.top))
+    }
+    el.addEventListener('wheel', onWheel, { passive: false })
+    return () => el.removeEventListener('wheel', onWheel)
+  }, [screen, setCamera])
+}

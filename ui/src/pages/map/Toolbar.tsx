@@ -1,0 +1,88 @@
+import type { View } from '../../api/types'
+import { count } from '../../words'
+import type { Change } from '../../url'
+import { infraOf } from './query'
+import { Search } from './Search'
+
+interface Props {
+  view: View
+  query: URLSearchParams
+  onChange: (c: Change) => void
+  onFind: (path: readonly string[]) => void
+  loading: boolean
+}
+
+const windows = [
+  ['', 'All recorded'],
+  ['1h', 'Last hour'],
+  ['24h', 'Last day'],
+  ['7d', 'Last 7 days'],
+  ['30d', 'Last 30 days'],
+] as const
+
+/** Search, what to group by, which window, infrastructure, and how much of the estate is drawn. */
+export function Toolbar({ view, query, onChange, onFind, loading }: Props) {
+  const keys = view.keys.filter((k) => k !== 'app')
+  const group = query.get('group') ?? ''
+  const focus = query.get('focus')
+  return (
+    <div className="toolbar" role="search">
+      <Search query={query} onFind={onFind} />
+      <label className="pick">
+        <span>Group by</span>
+        <select value={group} onChange={(e) => onChange({ group: e.target.value, expand: undefined, box: undefined, link: undefined, focus: undefined })}>
+          <option value="">application</option>
+          {keys.map((k) => (
+            <option key={k} value={k}>
+              {k}
+            </option>
+          ))}
+          {keys.includes('env') && keys.includes('role') ? <option value="env,role">env and role</option> : null}
+          {keys.includes('env') && keys.includes('loc') ? <option value="env,loc">env and loc</option> : null}
+        </select>
+      </label>
+      <label className="pick">
+        <span>Window</span>
+        <select value={query.get('since') ?? ''} onChange={(e) => onChange({ since: e.target.value, until: undefined })}>
+          {windows.map(([value, text]) => (
+            <option key={value} value={value}>
+              {text}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label className="pick">
+        <span>New since</span>
+        <select value={query.get('newSince') ?? ''} onChange={(e) => onChange({ newSince: e.target.value })}>
+          <option value="">–</option>
+          <option value="24h">a day</option>
+          <option value="7d">a week</option>
+        </select>
+      </label>
+      <label className="switch">
+        <input type="checkbox" checked={infraOf(query) === 'show'} onChange={(e) => onChange({ infra: e.target.checked ? 'show' : undefined })} />
+        <span>Infrastructure links</span>
+      </label>
+      {focus ? (
+        <button type="button" className="chip closable" onClick={() => onChange({ focus: undefined })}>
+          Neighbourhood only <span aria-hidden="true">×</span>
+        </button>
+      ) : null}
+      <Drawn view={view} loading={loading} />
+    </div>
+  )
+}
+
+/** "34 boxes for 9,800 workloads": nothing is hidden without saying so. */
+function Drawn({ view, loading }: { view: View; loading: boolean }) {
+  const c = view.count
+  return (
+    <p className="drawn" aria-live="polite">
+      <strong>{count(c.shown)}</strong> boxes for <strong>{count(c.nodes)}</strong> hosts and networks
+      {c.folded > 0 ? <span> · {count(c.folded)} infrastructure dependencies folded</span> : null}
+      {c.crowded ? <span className="warn"> · too many to draw: the largest are shown</span> : null}
+      {c.new > 0 ? <span className="fresh"> · {count(c.new)} new</span> : null}
+      {loading ? <span className="spinner small" role="status" aria-label="Loading" /> : null}
+    </p>
+  )
+}

@@ -1,0 +1,28 @@
+// From the address to the API's parameters.
+
+/** What narrows down every request about the map. */
+export interface Scope {
+  since?: string
+  until?: string
+  group?: string
+}
+
+export function scopeQuery(q: URLSearchParams): Scope {
+  return { ...optional(q, 'since'), ...optional(q, 'until'), ...optional(q, 'group') }
+}
+
+export type InfraChoice = 'fold' | 'show' | 'hide'
+
+export function infraOf(q: URLSearchParams): InfraChoice {
+  const v = q.get('infra')
+  return v === 'show' || v === 'hide' ? v : 'fold'
+}
+
+export function mapQuery(q: URLSearchParams) {
+  return { ...scopeQuery(q), ...optional(q, 'focus'), ...optional(q, 'newSince'), expand: q.getAll('expand').sort(), infra: infraOf(q) }
+}
+
+function optional<K extends string>(q: URLSearchParams, key: K): { [k in K]?: string } {
+  const v = q.get(key)
+  return (v === null || v === '' ? {} : { [key]: v }) as { [k in K]?: string }
+}

@@ -1,0 +1,110 @@
+import { useState } from 'react'
+import { get } from '../../api/client'
+import { useResource } from '../../api/useResource'
+import type { Recommendation } from '../../api/types'
+import { LevelPick, levelOf, levels } from '../../parts/LevelPick'
+import { Meter } from '../../parts/Meter'
+import { Empty, Failed, Loading } from '../../parts/States'
+import { count, many } from '../../words'
+import { useAddress } from '../../url'
+import { Decisions } from './Decisions'
+import { ExportMenu } from './ExportMenu'
+import { PolicyCard } from './PolicyCard'
+
+/** The recommendation: rules in words with their evidence, and what waits for a decision. */
+export function RulesPage() {
+  const [address, change] = useAddress()
+  const level = levelOf(address.query)
+  const since = address.query.get('since') ?? undefined
+  const scope = { level, ...(since ? { since } : {}) }
+  const { data, error, loading, reload } = useResource(`rules ${JSON.stringify(scope)}`, (signal) => get('/api/v1/recommendation', scope, signal))
+  if (error && !data) return <Failed error={error} retry={reload} />
+  if (!data) return <Loading what="the recommendation" />
+  const tab = address.query.get('tab') === 'decisions' ? 'decisions' : 'rules'
+  return (
+    <div className="page" aria-busy={loading}>
+      <header className="page-head">
+        <div>
+          <h1>Rules</h1>
+          <p className="lead">{levels.find(([l]) => l === data.level)?.[2]}. Everything else into these workloads would be denied.</p>
+        </div>
+        <LevelPick level={level} onChange={(l) => change({ level: l })} />
+        <ExportMenu scope={scope} />
+      </header>
+      <Summary data={data} />
+      <div className="tabs" role="tablist">
+        <button type="button" role="tab" aria-selected={tab === 'rules'} onClick={() => change({ tab: undefined })}>
+          Policies <em>{data.policies.length}</em>
+        </button>
+        <button type="button" role="tab" aria-selected={tab === 'decisions'} onClick={() => change({ tab: 'decisions' })}>
+          For decision <em className={data.decisions.length > 0 ? 'warn' : ''}>{data.decisions.length}</em>
+        </button>
+      </div>
+      {tab === 'decisions' ? <Decisions decisions={data.decisions} onDone={reload} /> : <Policies data={data} />}
+    </div>
+  )
+}
+
+function Summary({ data }: { data: Recommendation }) {
+  const all = data.coverage.find((c) => c.policy === '')
+  const rules = data.policies.reduce((n, p) => n + p.rules.length, 0)
+  return (
+    <section className="summary">
+      {all ? <Meter label="of observed connections allowed" part={all.allowed} whole={all.connections} unit="connections" /> : null}
+      {all ? <Meter label="of dependencies allowed" part={all.allowedDependencies} whole={all.dependencies} unit="dependencies" /> : null}
+      <div className="figure">
+        <p>
+          <strong>{count(rules)}</strong> {rules === 1 ? 'rule' : 'rules'}
+        </p>
+        <p className="note">in {many(data.policies.length, 'policy', 'policies')}, all in draft: nothing is enforced</p>
+      </div>
+      <div className="figure">
+        <p>
+          <strong>{count(data.decisions.length)}</strong> for decision
+        </p>
+        <p className="note">seen, but not allowed silently</p>
+      </div>
+      {data.notes.length > 0 ? (
+        <ul className="notes">
+          {data.notes.map((n) => (
+            <li key={n}>{n}</li>
+          ))}
+        </ul>
+      ) : null}
+    </section>
+  )
+}
+
+function Policies({ data }: { data: Recommendation }) {
+  const [filter, setFilter] = useState('')
+  const wanted = filter.trim().toLowerCase()
+  const shown = data.policies.filter((p) => wanted === '' || JSON.stringify([p.name, p.rules.map((r) => [r.name, r.from, r.to, r.services])]).toLowerCase().includes(wanted))
+  if (data.policies.length === 0) {
+    return (
+      <Empty title="No rules yet">
+        <p>No dependency between workloads has been seen in this window.</p>
+      </Empty>
+    )
+  }
+  return (
+    <>
+      <input type="search" className="filter" aria-label="Filter policies and rules" placeholder="Filter by name, role, service" value={filter} onChange={(e) => setFilter(e.target.value)} />
+      {shown.map((p) => (
+        <PolicyCard key={p.name} policy={p} coverage={data.coverage.find((c) => c.policy === p.name)} open={shown.length === 1} />
+      ))}
+      {shown.length === 0 ? <p className="note">No policy matches “{filter}”.</p> : null}
+      {data.alwaysAllowed.length > 0 ? (
+        <details className="always">
+          <summary>Always allowed, whatever the rules say ({data.alwaysAllowed.length})</summary>
+          <ul>
+            {data.alwaysAllowed.map((e) => (
+              <li key={e.name}>
+                <strong>{e.name}</strong> {e.services.join(', ')} <small>{e.why}</small>
+              </li>
+            ))}
+          </ul>
+        </details>
+      ) : null}
+    </>
+  )
+}
