@@ -1,0 +1,139 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// tap is what watches the tapped segment: tcpdump on the bridge, softflowd on the
+// bridge exporting to the router's loopback, and tcpdump there.
+type tap struct {
+	lab             *Lab
+	capture, export *daemon
+	softflowd       *daemon
+	sink            *net.UDPConn // so that datagrams are not refused
+}
+
+// exportPort is where softflowd sends to, on the router's loopback.
+const exportPort = 2055
+
+// CaptureFile is the packet capture of the tapped segment, complete after
+// StopTap.
+func (l *Lab) CaptureFile() string { return filepath.Join(l.dir, "capture.pcap") }
+
+// ExportFile is a packet capture of the NetFlow v9 datagrams that softflowd made
+// of the same segment, complete after StopTap.
+func (l *Lab) ExportFile() string { return filepath.Join(l.dir, "export.pcap") }
+
+func (l *Lab) startTap(ctx context.Context) (*tap, error) {
+	segment := l.topo.segment(l.topo.Tap)
+	if segment < 0 {
+		return nil, fmt.Errorf("unknown tap segment %q", l.topo.Tap)
+	}
+	t := &tap{lab: l}
+	err := l.router.Do(func() (err error) {
+		t.sink, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: exportPort})
+		return err
+	})
+	if err != nil {
+		return t, err
+	}
+	if t.export, err = t.tcpdump(ctx, "export", "lo", l.ExportFile(), fmt.Sprintf("udp dst port %d", exportPort)); err != nil {
+		return t, err
+	}
+	if t.capture, err = t.tcpdump(ctx, "capture", bridge(segment), l.CaptureFile(), "ip or ip6"); err != nil {
+		return t, err
+	}
+	t.softflowd, err = l.start(l.router, "softflowd", l.router.Command(context.Background(), "softflowd", "-d", "-i", bridge(segment), "-v", "9", "-6",
+		"-n", fmt.Sprintf("127.0.0.1:%d", exportPort), "-T", "full", "-A", "milli",
+		"-p", filepath.Join(l.dir, "softflowd.pid"), "-c", filepath.Join(l.dir, "softflowd.ctl")))
+	if err != nil {
+		return t, err
+	}
+	return t, l.waitFor(ctx, t.softflowd, func() bool {
+		_, err := os.Stat(filepath.Join(l.dir, "softflowd.ctl"))
+		return err == nil
+	})
+}
+
+// tcpdump starts a capture in the router and waits until it listens.
+func (t *tap) tcpdump(ctx context.Context, name, device, file, filter string) (*daemon, error) {
+	l := t.lab
+	d, err := l.start(l.router, name, l.router.Command(context.Background(), "tcpdump", "-i", device, "-n", "-U", "--immediate-mode", "-Z", "root", "-B", "8192", "-w", file, filter))
+	if err != nil {
+		return nil, err
+	}
+	return d, l.waitFor(ctx, d, func() bool {
+		b, err := os.ReadFile(l.logFile(routerName, name))
+		return err == nil && strings.Contains(string(b), "listening on")
+	})
+}
+
+// waitFor polls until ready, the daemon's end or a time limit.
+func (l *Lab) waitFor(ctx context.Context, d *daemon, ready func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	for !ready() {
+		select {
+		case <-d.done:
+			return fmt.Errorf("%s ended: %w", d.cmd.Args[4], errors.Join(d.err, errors.New(l.tail(routerName, filepath.Base(d.cmd.Args[4])))))
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not ready: %w", d.cmd.Args[4], ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// StopTap ends capture and export; both files are complete afterwards.
+func (l *Lab) StopTap() error {
+	if l.tap == nil {
+		return nil
+	}
+	err := l.tap.stop()
+	l.tap = nil
+	return err
+}
+
+// settle is how long packets may take from a socket into an observer's file.
+const settle = 300 * time.Millisecond
+
+func (t *tap) stop() error {
+	time.Sleep(settle)
+	var err error
+	if t.softflowd != nil {
+		err = t.flush()
+		t.softflowd.stop()
+	}
+	for _, d := range []*daemon{t.capture, t.export} {
+		if d != nil {
+			d.stop()
+		}
+	}
+	if t.sink != nil {
+		err = errors.Join(err, t.sink.Close())
+	}
+	return err
+}
+
+// flush makes softflowd export all it has seen. Without libpcap's immediate mode
+// it sees packets only when a block of the kernel's ring is full (softflowd 1.1.0
+// on a quiet wire sees none at all), so the ring is filled first; and it exports
+// what it holds when told to, not when it ends (softflowctl(8)).
+func (t *tap) flush() error {
+	const ring = 2 << 20 // bytes, libpcap's default
+	l := t.lab
+	if err := l.router.pad(bridge(l.topo.segment(l.topo.Tap)), ring/1500); err != nil {
+		return err
+	}
+	time.Sleep(settle)
+	_, err := l.router.Run(context.Background(), "softflowctl", "-c", filepath.Join(l.dir, "softflowd.ctl"), "expire-all")
+	time.Sleep(settle)
+	return err
+}
