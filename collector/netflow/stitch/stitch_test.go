@@ -1,0 +1,315 @@
+package stitch_test
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bulkhead/bulkhead/collector/netflow/plan"
+	"github.com/bulkhead/bulkhead/collector/netflow/stitch"
+	"github.com/bulkhead/bulkhead/flow"
+)
+
+const (
+	second = flow.Time(1e9)
+	t0     = flow.Time(1_700_000_000) * second
+)
+
+var client, server = plan.AddrOf(netip.MustParseAddr("10.0.0.9")), plan.AddrOf(netip.MustParseAddr("10.0.0.1"))
+
+const full = flow.SYN | flow.ACK | flow.PSH | flow.FIN
+
+// up is a row from the client to the server's port 443, down the way back.
+func up(first, last flow.Time, packets uint64, flags uint8) plan.Row {
+	return plan.Row{Src: client, Dst: server, SrcPort: 51515, DstPort: 443, Proto: flow.TCP, Flags: flags,
+		First: t0 + first*second, Last: t0 + last*second, Packets: packets, Bytes: packets * 100, InIf: 1}
+}
+
+func down(first, last flow.Time, packets uint64, flags uint8) plan.Row {
+	return plan.Row{Src: server, Dst: client, SrcPort: 443, DstPort: 51515, Proto: flow.TCP, Flags: flags,
+		First: t0 + first*second, Last: t0 + last*second, Packets: packets, Bytes: packets * 1000, InIf: 2}
+}
+
+// rig is a stitcher with two exporters.
+type rig struct {
+	*stitch.Stitcher
+	a, b stitch.Source
+}
+
+func newRig(o stitch.Options) *rig {
+	s := stitch.New(o)
+	return &rig{s, stitch.Source{Exporter: s.Exporter("a"), Kind: flow.SourceNetFlow9}, stitch.Source{Exporter: s.Exporter("b"), Kind: flow.SourceNetFlow9}}
+}
+
+func (g *rig) add(src *stitch.Source, at flow.Time, rows ...plan.Row) {
+	for i := range rows {
+		g.Add(src, &rows[i], t0+at*second)
+	}
+}
+
+// brief is what most tests look at.
+type brief struct {
+	Client, Server   string
+	Packets, Replies uint64
+	Outcome          string
+	Split            uint32
+	Sensor           string
+}
+
+func (g *rig) briefs() []brief {
+	out := []brief{}
+	for _, r := range g.Out() {
+		out = append(out, brief{
+			netip.AddrPortFrom(r.Key.Client, r.Key.ClientPort).String(), netip.AddrPortFrom(r.Key.Server, r.Key.ServerPort).String(),
+			r.ClientPackets, r.ServerPackets, r.Outcome.String(), r.Split, r.Sensor})
+	}
+	return out
+}
+
+const clientEnd, serverEnd = "10.0.0.9:51515", "10.0.0.1:443"
+
+func TestHalvesBecomeOneFlow(t *testing.T) {
+	denied := up(0, 0, 1, flow.SYN)
+	denied.Event = plan.EventDenied
+	udp := up(0, 1, 2, 0)
+	udp.Proto = flow.UDP
+	for _, c := range []struct {
+		name string
+		rows []plan.Row
+		want []brief
+	}{
+		{"both directions", []plan.Row{up(0, 9, 5, full), down(0, 9, 4, full)}, []brief{{clientEnd, serverEnd, 5, 4, "established", 0, "a"}}},
+		{"the answer first", []plan.Row{down(0, 9, 4, full), up(0, 9, 5, full)}, []brief{{clientEnd, serverEnd, 5, 4, "established", 0, "a"}}},
+		{"two splits, then the other direction", []plan.Row{up(0, 60, 5, full), up(60, 90, 3, flow.ACK), down(0, 90, 4, full)},
+			[]brief{{clientEnd, serverEnd, 8, 4, "established", 0, "a"}}},
+		{"a SYN without an answer", []plan.Row{up(0, 3, 3, flow.SYN)}, []brief{{clientEnd, serverEnd, 3, 0, "unanswered", 0, "a"}}},
+		{"a refused connection", []plan.Row{up(0, 0, 1, flow.SYN), down(0, 0, 1, flow.RST|flow.ACK)}, []brief{{clientEnd, serverEnd, 1, 1, "refused", 0, "a"}}},
+		{"one side of a conversation", []plan.Row{up(0, 9, 5, full)}, []brief{{clientEnd, serverEnd, 5, 0, "one-way", 0, "a"}}},
+		{"the server's side of a conversation", []plan.Row{down(0, 9, 5, full)}, []brief{{clientEnd, serverEnd, 0, 5, "one-way", 0, "a"}}},
+		{"UDP from an exporter that shows one direction only", []plan.Row{udp}, []brief{{clientEnd, serverEnd, 2, 0, "one-way", 0, "a"}}},
+		{"denied by a firewall", []plan.Row{denied}, []brief{{clientEnd, serverEnd, 1, 0, "denied", 0, "a"}}},
+	} {
+		g := newRig(stitch.Options{})
+		g.add(&g.a, 100, c.rows...)
+		g.Flush()
+		if diff := cmp.Diff(c.want, g.briefs()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
+func TestHalfWaitsOnlySoLong(t *testing.T) {
+	g := newRig(stitch.Options{Wait: 30 * time.Second})
+	g.add(&g.a, 10, up(0, 9, 5, full))
+	g.Expire(t0 + 39*second)
+	if n := len(g.Out()); n != 0 {
+		t.Fatalf("%d records before the wait was over", n)
+	}
+	g.Expire(t0 + 40*second)
+	want := []brief{{clientEnd, serverEnd, 5, 0, "one-way", 0, "a"}}
+	if diff := cmp.Diff(want, g.briefs()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestSplitsKeepTheirIdentity(t *testing.T) {
+	g := newRig(stitch.Options{})
+	g.add(&g.a, 60, up(0, 60, 5, full), down(0, 60, 4, full))
+	g.add(&g.a, 120, up(60, 120, 6, flow.ACK), down(60, 120, 7, flow.ACK))
+	g.add(&g.a, 900, up(890, 895, 1, full), down(890, 895, 1, full)) // another connection from the same port
+	out := g.Out()
+	if len(out) != 3 || out[0].ID == 0 || out[0].ID != out[1].ID || out[0].ID == out[2].ID {
+		t.Fatalf("identities: %v", out)
+	}
+	if out[0].Split != 0 || out[1].Split != 1 || out[2].Split != 0 {
+		t.Errorf("splits %d %d %d, want 0 1 0", out[0].Split, out[1].Split, out[2].Split)
+	}
+	if out[1].Key != out[0].Key || out[1].Evidence != out[0].Evidence {
+		t.Errorf("the second split changed direction: %+v", out[1])
+	}
+}
+
+func TestTwoExportersCountOnce(t *testing.T) {
+	g := newRig(stitch.Options{})
+	g.add(&g.a, 10, up(0, 9, 5, full), down(0, 9, 4, full))
+	g.add(&g.b, 11, up(0, 9, 5, full), down(0, 9, 4, full))
+	g.Flush()
+	want := []brief{
+		{clientEnd, serverEnd, 5, 4, "established", 0, "a"},
+		{clientEnd, serverEnd, 0, 0, "established", 1, "b"}, // says that b saw it, counts nothing
+	}
+	if diff := cmp.Diff(want, g.briefs()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if g.Out()[0].ID != g.Out()[1].ID {
+		t.Error("the two observations are not of one flow")
+	}
+	s := g.Stats()
+	if s.Rows != 4 || s.Duplicates != 2 || s.Reported != 2 || s.Sightings != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestIngressAndEgressCountOnce(t *testing.T) {
+	g := newRig(stitch.Options{})
+	in, out := up(0, 9, 5, full), up(0, 9, 5, full)
+	out.Egress = true
+	g.add(&g.a, 10, in, out, down(0, 9, 4, full))
+	want := []brief{{clientEnd, serverEnd, 5, 4, "established", 0, "a"}}
+	if diff := cmp.Diff(want, g.briefs()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Single packets seen a moment apart by two routers have no time in common.
+func TestTwoExportersWithinClockSkewCountOnce(t *testing.T) {
+	g := newRig(stitch.Options{})
+	g.add(&g.a, 10, up(0, 0, 1, flow.SYN))
+	g.add(&g.b, 11, up(1, 1, 1, flow.SYN))
+	g.Flush()
+	if s := g.Stats(); s.Duplicates != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// When the first observer falls silent, the second one's records count.
+func TestSecondExporterTakesOver(t *testing.T) {
+	g := newRig(stitch.Options{})
+	g.add(&g.a, 60, up(0, 60, 5, full), down(0, 60, 5, full))
+	g.add(&g.b, 61, up(0, 60, 5, full), down(0, 60, 5, full))
+	g.add(&g.b, 140, up(70, 130, 7, flow.ACK), down(70, 130, 7, flow.ACK))
+	g.add(&g.a, 141, up(70, 130, 7, flow.ACK), down(70, 130, 7, flow.ACK))
+	g.Flush()
+	var packets uint64
+	for _, r := range g.Out() {
+		packets += r.ClientPackets
+	}
+	if packets != 12 {
+		t.Errorf("%d packets, want 12", packets)
+	}
+}
+
+// Halves that two routers saw, one each, are one flow (asymmetric routing).
+func TestHalvesOfTwoExportersJoin(t *testing.T) {
+	g := newRig(stitch.Options{})
+	g.add(&g.a, 10, up(0, 9, 5, full))
+	g.add(&g.b, 12, down(0, 9, 4, full))
+	want := []brief{{clientEnd, serverEnd, 5, 4, "established", 0, "a"}}
+	if diff := cmp.Diff(want, g.briefs()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestFirewallEventsAreOneConnection(t *testing.T) {
+	g := newRig(stitch.Options{})
+	created, update, deleted := up(0, 0, 0, 0), up(0, 30, 5, 0), up(0, 60, 6, 0)
+	created.Event, update.Event, deleted.Event = plan.EventCreated, plan.EventUpdate, plan.EventDeleted
+	for _, r := range []*plan.Row{&created, &update, &deleted} {
+		r.Initiator = plan.InitiatorSource
+	}
+	update.RevPackets, update.RevBytes = 3, 300
+	deleted.RevPackets, deleted.RevBytes = 4, 400
+	g.add(&g.a, 1, created)
+	g.add(&g.a, 30, update)
+	g.add(&g.a, 60, deleted)
+	want := []brief{{clientEnd, serverEnd, 11, 7, "established", 0, "a"}}
+	if diff := cmp.Diff(want, g.briefs()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestSamplingScalesAndHidesAbsence(t *testing.T) {
+	g := newRig(stitch.Options{})
+	g.a.Sampling = 100
+	g.add(&g.a, 1, up(0, 0, 3, flow.SYN))
+	g.Flush()
+	r := g.Out()[0]
+	if r.ClientPackets != 300 || r.ClientBytes != 30000 || r.SamplingRate != 100 {
+		t.Errorf("not scaled: %+v", r)
+	}
+	if r.Outcome != flow.OneWay {
+		t.Errorf("outcome %v: nothing can be said of what was not sampled", r.Outcome)
+	}
+}
+
+func TestTotalsBecomeDeltas(t *testing.T) {
+	g := newRig(stitch.Options{})
+	for i := range 3 {
+		u, d := up(0, flow.Time(60*(i+1)), uint64(10*(i+1)), full), down(0, flow.Time(60*(i+1)), uint64(10*(i+1)), full)
+		u.Total, d.Total = true, true
+		g.add(&g.a, flow.Time(60*(i+1)), u, d)
+	}
+	var up, down uint64
+	for _, r := range g.Out() {
+		up, down = up+r.ClientPackets, down+r.ServerPackets
+	}
+	if up != 30 || down != 30 {
+		t.Errorf("%d and %d packets, want 30 and 30", up, down)
+	}
+}
+
+func TestICMPRequestAndReplyJoin(t *testing.T) {
+	request := plan.Row{Src: client, Dst: server, DstPort: 8 << 8, Proto: flow.ICMP, Packets: 3, First: t0, Last: t0}
+	reply := plan.Row{Src: server, Dst: client, DstPort: 0, Proto: flow.ICMP, Packets: 2, First: t0, Last: t0}
+	g := newRig(stitch.Options{})
+	g.add(&g.a, 1, reply, request)
+	want := []brief{{"10.0.0.9:0", "10.0.0.1:2048", 3, 2, "established", 0, "a"}}
+	if diff := cmp.Diff(want, g.briefs()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestFirstPacketFlagsAreProof(t *testing.T) {
+	// Ports say nothing, the answer came first: only the flags can tell.
+	u, d := up(5, 9, 5, full), down(5, 9, 5, full)
+	u.DstPort, d.SrcPort = 51516, 51516
+	u.InitFlags, d.InitFlags = flow.SYN, flow.SYN|flow.ACK
+	g := newRig(stitch.Options{})
+	g.add(&g.a, 1, d, u)
+	r := g.Out()[0]
+	if r.Key.Client != client.Std() || r.Evidence != flow.EvidenceSYN || r.Confidence != 100 {
+		t.Errorf("client %v by %v (%d)", r.Key.Client, r.Evidence, r.Confidence)
+	}
+}
+
+// A table full of waiting halves still reports each of them, and never grows.
+func TestBoundedTable(t *testing.T) {
+	const limit, flows = 64, 1000
+	g := newRig(stitch.Options{MaxFlows: limit})
+	for i := range flows {
+		r := up(0, 9, 5, full)
+		r.SrcPort = uint16(1024 + i)
+		g.add(&g.a, 10, r)
+		if n := g.Stats().Flows; n > limit {
+			t.Fatalf("%d flows in a table of %d", n, limit)
+		}
+	}
+	g.Flush()
+	s := g.Stats()
+	if s.Reported != flows || len(g.Out()) != flows || s.Evicted != flows-limit {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestAddDoesNotAllocate(t *testing.T) {
+	g := newRig(stitch.Options{MaxFlows: 1024})
+	u, d := up(0, 9, 5, full), down(0, 9, 5, full)
+	for range 2000 {
+		u.SrcPort++
+		g.add(&g.a, 10, u)
+	}
+	g.Flush()
+	g.Reset()
+	i := uint16(0)
+	if n := testing.AllocsPerRun(1000, func() {
+		i++
+		u.SrcPort, d.DstPort = i, i
+		g.Add(&g.a, &u, t0)
+		g.Add(&g.a, &d, t0)
+		g.Reset()
+	}); n != 0 {
+		t.Errorf("%v allocations for a flow", n)
+	}
+}
