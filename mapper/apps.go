@@ -15,31 +15,41 @@ const topologyInternet = topology.NodeInternet
 type tie struct {
 	client, server int32
 	service        flow.Service
-	strength       float64 // how much of both roles takes part, 0..1
+	strength       float64 // how much of both roles takes part, and how regularly, 0..1
+	flows          uint64
 }
 
 // findApplications partitions the graph of roles. Infrastructure, passing
-// contacts and the outside are set aside first.
+// contacts, the outside and people's machines are set aside first; people's
+// machines become applications of their own, one per environment.
 func (w *work) findApplications() {
-	ties := w.ties()
+	w.findPeople(w.ties())
+	w.setFindings(append(w.m.Infrastructure, w.servingPeople(w.ties())...))
+	ties := slices.DeleteFunc(w.ties(), func(t tie) bool { return w.people[t.client] || w.people[t.server] })
 	part, _ := modules(newWeighted(w.roles, w.affinities(ties)))
-	w.app = make([]int32, w.roles)
 	linked := make([]bool, w.roles)
 	for _, t := range ties {
 		linked[t.client], linked[t.server] = true, true
 	}
+	w.app = make([]int32, w.roles)
 	id := map[int32]int32{}
+	first := map[string]int32{}
+	env := w.roleEnvs()
 	for r := range w.app {
 		w.app[r] = -1
-		if !linked[r] {
+		group := part[r]
+		if w.people[r] {
+			if _, ok := first[env[r]]; !ok {
+				first[env[r]] = group
+			}
+			group = first[env[r]]
+		} else if !linked[r] {
 			continue
 		}
-		a, ok := id[part[r]]
-		if !ok {
-			a = int32(len(id))
-			id[part[r]] = a
+		if _, ok := id[group]; !ok {
+			id[group] = int32(len(id))
 		}
-		w.app[r] = a
+		w.app[r] = id[group]
 	}
 	w.apps = len(id)
 }
@@ -51,15 +61,18 @@ func (w *work) ties() []tie {
 	type use struct {
 		tie
 		cNode, sNode int32
+		days         uint32
 	}
 	var uses []use
+	longest := uint32(1)
 	for i := range w.deps {
 		d := &w.deps[i]
 		c, s := w.role[d.Client], w.role[d.Server]
 		if c < 0 || s < 0 || c == s || w.infra[d.Client] >= 0 || w.infra[d.Server] >= 0 || w.passing(int32(i)) {
 			continue
 		}
-		uses = append(uses, use{tie{client: c, server: s, service: w.service[i]}, d.Client, d.Server})
+		uses = append(uses, use{tie{client: c, server: s, service: w.service[i], flows: d.Flows}, d.Client, d.Server, d.Days})
+		longest = max(longest, d.Days)
 	}
 	byTie := func(a, b use) int {
 		return cmp.Or(cmp.Compare(a.client, b.client), cmp.Compare(a.server, b.server), a.service.Compare(b.service))
@@ -70,20 +83,29 @@ func (w *work) ties() []tie {
 	size := w.roleSizes()
 	var out []tie
 	for i := 0; i < len(uses); {
-		clients, servers := 0, map[int32]bool{}
+		clients, servers, days := 0, map[int32]bool{}, uint32(0)
+		t := uses[i].tie
+		t.flows = 0
 		j := i
 		for ; j < len(uses) && byTie(uses[i], uses[j]) == 0; j++ {
 			if j == i || uses[j].cNode != uses[j-1].cNode {
 				clients++
 			}
 			servers[uses[j].sNode] = true
+			days = max(days, uses[j].days)
+			t.flows += uses[j].flows
 		}
-		t := uses[i].tie
-		t.strength = math.Sqrt(float64(clients) / float64(size[t.client]) * float64(len(servers)) / float64(size[t.server]))
+		t.strength = regularity(days, longest) * math.Sqrt(float64(clients)/float64(size[t.client])*float64(len(servers))/float64(size[t.server]))
 		out = append(out, t)
 		i = j
 	}
 	return out
+}
+
+// regularity discounts what happens on few of the days watched: the root of the
+// share, so that a month-end job still counts.
+func regularity(days, longest uint32) float64 {
+	return math.Sqrt(float64(max(days, 1)) / float64(longest))
 }
 
 func (w *work) roleSizes() []int {

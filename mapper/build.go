@@ -106,6 +106,7 @@ type work struct {
 	infra   []int32 // per node, index into m.Infrastructure, -1 for none
 	role    []int32 // per node, role group, -1 for outside
 	roles   int     // number of role groups
+	people  []bool  // per role group: machines of people
 	app     []int32 // per role group, application, -1 for none
 	apps    int
 }

@@ -23,6 +23,10 @@ const (
 	KindProxy      = "proxy"
 	KindBalancer   = "load-balancer"
 	KindScanner    = "scanner"
+	KindMail       = "mail"
+	KindFiles      = "files"
+	KindPrinting   = "printing"
+	KindPatch      = "patch"
 	KindShared     = "shared-service" // used by many unrelated, no known port says for what
 	KindCollector  = "shared-client"  // uses many unrelated, no known port says for what
 )
@@ -62,6 +66,13 @@ func (w *work) findInfrastructure() {
 		start = end
 	}
 	found = append(found, w.scanners(found)...)
+	w.setFindings(found)
+	w.setFindings(append(w.m.Infrastructure, w.companions()...))
+}
+
+// setFindings applies the operator's decisions to found and makes it the map's
+// infrastructure.
+func (w *work) setFindings(found []topology.Finding) {
 	w.m.Infrastructure = w.decide(found)
 	w.infra = make([]int32, len(w.nodes))
 	for i := range w.infra {

@@ -19,14 +19,16 @@ type knownKind struct {
 }
 
 var knownKinds = []knownKind{
-	{KindDNS, asServer, []flow.Service{{Proto: flow.UDP, Port: 53}, {Proto: flow.TCP, Port: 53}}, 1, 1, "answers DNS queries"},
-	{KindDHCP, asServer, []flow.Service{{Proto: flow.UDP, Port: 67}, {Proto: flow.UDP, Port: 547}}, 1, 1, "gives out addresses"},
-	{KindNTP, asServer, []flow.Service{{Proto: flow.UDP, Port: 123}}, 1, 2, "gives the time"},
+	{KindDNS, asServer, []flow.Service{{Proto: flow.UDP, Port: 53}, {Proto: flow.TCP, Port: 53}}, 1, 1, "answers DNS queries of"},
+	{KindDHCP, asServer, []flow.Service{{Proto: flow.UDP, Port: 67}, {Proto: flow.UDP, Port: 547}}, 1, 1, "gives out addresses to"},
+	{KindNTP, asServer, []flow.Service{{Proto: flow.UDP, Port: 123}}, 1, 2, "gives the time to"},
 	{KindLogging, asServer, []flow.Service{{Proto: flow.UDP, Port: 514}, {Proto: flow.TCP, Port: 514}, {Proto: flow.TCP, Port: 601}, {Proto: flow.TCP, Port: 6514},
-		{Proto: flow.TCP, Port: 5044}, {Proto: flow.TCP, Port: 9997}, {Proto: flow.TCP, Port: 12201}, {Proto: flow.UDP, Port: 12201}, {Proto: flow.TCP, Port: 24224}}, 2, 2, "receives logs"},
-	{KindConfig, asServer, []flow.Service{{Proto: flow.TCP, Port: 8140}, {Proto: flow.TCP, Port: 4505}, {Proto: flow.TCP, Port: 4506}, {Proto: flow.TCP, Port: 8530}, {Proto: flow.TCP, Port: 8531}}, 2, 2, "hands out configuration"},
-	{KindBackup, asServer, []flow.Service{{Proto: flow.TCP, Port: 1556}, {Proto: flow.TCP, Port: 13724}, {Proto: flow.TCP, Port: 9103}, {Proto: flow.TCP, Port: 1500}}, 2, 2, "receives backups"},
-	{KindMonitoring, asServer, []flow.Service{{Proto: flow.TCP, Port: 10051}, {Proto: flow.UDP, Port: 162}, {Proto: flow.UDP, Port: 8125}}, 2, 2, "receives measurements"},
+		{Proto: flow.TCP, Port: 5044}, {Proto: flow.TCP, Port: 9997}, {Proto: flow.TCP, Port: 12201}, {Proto: flow.UDP, Port: 12201}, {Proto: flow.TCP, Port: 24224}}, 2, 2, "receives logs of"},
+	{KindConfig, asServer, []flow.Service{{Proto: flow.TCP, Port: 8140}, {Proto: flow.TCP, Port: 4505}, {Proto: flow.TCP, Port: 4506}}, 2, 2, "hands out configuration to"},
+	{KindPatch, asServer, []flow.Service{{Proto: flow.TCP, Port: 8530}, {Proto: flow.TCP, Port: 8531}}, 2, 2, "hands out updates to"},
+	{KindMail, asServer, []flow.Service{{Proto: flow.TCP, Port: 25}, {Proto: flow.TCP, Port: 465}, {Proto: flow.TCP, Port: 587}}, 2, 3, "takes mail from"},
+	{KindBackup, asServer, []flow.Service{{Proto: flow.TCP, Port: 1556}, {Proto: flow.TCP, Port: 13724}, {Proto: flow.TCP, Port: 9103}, {Proto: flow.TCP, Port: 1500}}, 2, 2, "receives backups of"},
+	{KindMonitoring, asServer, []flow.Service{{Proto: flow.TCP, Port: 10051}, {Proto: flow.UDP, Port: 162}, {Proto: flow.UDP, Port: 8125}}, 2, 2, "receives measurements of"},
 	{KindMonitoring, asClient, []flow.Service{{Proto: flow.TCP, Port: 9100}, {Proto: flow.UDP, Port: 161}, {Proto: flow.TCP, Port: 10050}, {Proto: flow.TCP, Port: 5666},
 		{Proto: flow.TCP, Port: 6556}, {Proto: flow.TCP, Port: 9182}}, 2, 3, "polls agents of"},
 	{KindBackup, asClient, []flow.Service{{Proto: flow.TCP, Port: 9102}, {Proto: flow.TCP, Port: 10080}, {Proto: flow.TCP, Port: 10000}, {Proto: flow.TCP, Port: 13782},
