@@ -47,13 +47,3 @@ func TestLimiterLosesNothing(t *testing.T) {
 		t.Errorf("%d edges kept after drain", len(l.edges))
 	}
 }
-
-func TestSequenceGapsAreLosses(t *testing.T) {
-	n := New(Options{}, &Book{}, nil)
-	for _, seq := range []uint32{0xfffffffe, 0xffffffff, 0, 3, 4} {
-		n.sequence(seq)
-	}
-	if n.stats.Lost != 2 {
-		t.Errorf("lost %d, want 2 (numbers 1 and 2)", n.stats.Lost)
-	}
-}
