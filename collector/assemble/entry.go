@@ -79,6 +79,11 @@ func makeKey(p *capture.Packet, scope flow.Scope) (k key, side int) {
 	return k, sideB
 }
 
+// equals compares word by word, which is quicker than what == compiles to.
+func (k *key) equals(o *key) bool {
+	return k.a.Lo == o.a.Lo && k.b.Lo == o.b.Lo && k.rest == o.rest && k.a.Hi == o.a.Hi && k.b.Hi == o.b.Hi && k.proto == o.proto
+}
+
 func (k *key) portA() uint16     { return uint16(k.rest >> 48) }
 func (k *key) portB() uint16     { return uint16(k.rest >> 32) }
 func (k *key) scope() flow.Scope { return flow.Scope(k.rest) }

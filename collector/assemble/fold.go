@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bulkhead/bulkhead/collector/capture"
 	"github.com/bulkhead/bulkhead/flow"
 )
 
@@ -14,52 +15,105 @@ type netipAddr = netip.Addr
 // foldWindow is the period that a budget is for.
 const foldWindow = flow.Time(time.Minute)
 
-// folder keeps attempts that nobody answered from filling the store: beyond a
-// budget, those of one client fold into one record, and so do those at one
-// server's port, which is what a flood from spoofed sources looks like. The
-// record is the first that was folded, with the number of the others.
+// folder keeps attempts that nobody answered from filling the store. Beyond a
+// budget, those of one client fold into one record: a scan. So do those at one
+// service, at one server, and at last all together: floods from spoofed sources.
+// A folded record is the first that was over the budget, with the number of the
+// others, their counters and their times.
 type folder struct {
-	budget uint32
-	slots  []foldSlot
+	levels [4]foldLevel
 	seed   uint64
+	ready  bool
 }
 
-// foldSlots is how many clients and server ports are told apart at a time. They
-// collide rarely; when they do, the elder's record is let go.
-const foldSlots = 8192
+// foldLevel is a bounded table of one kind of budget. A full bucket lets go of the
+// slot with the fewest attempts, so that a flood of keys that come once does not
+// push out the one that comes again and again.
+type foldLevel struct {
+	key    func(*flow.Record) foldKey
+	budget uint32
+	slots  []foldSlot
+}
+
+const foldWays = 4
+
+type foldKey struct {
+	who  capture.Addr
+	port uint16
+	what uint16 // protocol plus one; 0 marks a slot that is free
+}
 
 type foldSlot struct {
-	who    netip.Addr
-	port   uint16 // of a server; 0 for a client
-	proto  uint8
+	key    foldKey
 	since  flow.Time
 	seen   uint32
 	record flow.Record // the first folded; ID 0 when none
 }
 
 func newFolder(o Options) folder {
-	return folder{budget: uint32(o.Budget), seed: o.Seed}
+	b := uint32(o.Budget)
+	f := folder{seed: o.Seed}
+	f.levels = [4]foldLevel{
+		{budget: b, key: func(r *flow.Record) foldKey {
+			return foldKey{who: capture.AddrFrom(r.Key.Client), what: uint16(r.Key.Proto) + 1}
+		}},
+		{budget: 4 * b, key: func(r *flow.Record) foldKey {
+			return foldKey{capture.AddrFrom(r.Key.Server), r.Key.ServerPort, uint16(r.Key.Proto) + 1}
+		}},
+		{budget: 16 * b, key: func(r *flow.Record) foldKey {
+			return foldKey{who: capture.AddrFrom(r.Key.Server), what: uint16(r.Key.Proto) + 1}
+		}},
+		{budget: 128 * b, key: func(*flow.Record) foldKey { return foldKey{what: 1} }},
+	}
+	return f
 }
 
-// takes reports whether r is beyond a budget, and then keeps it.
+// foldSlots are how many keys each level tells apart: 300 bytes each.
+var foldSlots = [4]int{4096, 2048, 2048, foldWays}
+
+// takes reports whether r is beyond a budget, and then keeps it. What one level
+// takes does not count in the next.
 func (f *folder) takes(t *Table, r *flow.Record) bool {
-	if f.slots == nil {
-		f.slots = make([]foldSlot, foldSlots)
+	if !f.ready {
+		for i := range f.levels {
+			f.levels[i].slots = make([]foldSlot, foldSlots[i])
+		}
+		f.ready = true
 	}
-	if r.Split > 0 || r.Folded > 0 {
+	if r.Split > 0 {
 		return false
 	}
-	client := f.slot(t, r, r.Key.Client, 0)
-	server := f.slot(t, r, r.Key.Server, r.Key.ServerPort|1) // |1: two ports may share a budget, 0 is a client's
-	switch {
-	case client.seen > f.budget:
-		client.keep(r)
-	case server.seen > 4*f.budget:
-		server.keep(r)
-	default:
-		return false
+	for i := range f.levels {
+		if s := f.levels[i].slot(t, r, f.seed); s.seen > f.levels[i].budget {
+			s.keep(r)
+			return true
+		}
 	}
-	return true
+	return false
+}
+
+// slot counts r and returns where it is counted.
+func (l *foldLevel) slot(t *Table, r *flow.Record, seed uint64) *foldSlot {
+	k := l.key(r)
+	h := fold(k.who.Lo^seed, k.who.Hi^uint64(k.port)<<8^uint64(k.what)^0x9e3779b97f4a7c15)
+	at := int(h%uint64(len(l.slots)/foldWays)) * foldWays
+	bucket := l.slots[at : at+foldWays]
+	s := &bucket[0]
+	for i := range bucket {
+		if bucket[i].key == k {
+			s = &bucket[i]
+			break
+		}
+		if bucket[i].seen < s.seen {
+			s = &bucket[i]
+		}
+	}
+	if s.key != k || r.Last-s.since > foldWindow {
+		s.release(t)
+		*s = foldSlot{key: k, since: r.Last}
+	}
+	s.seen++
+	return s
 }
 
 func (s *foldSlot) keep(r *flow.Record) {
@@ -78,23 +132,6 @@ func (s *foldSlot) keep(r *flow.Record) {
 	k.ServerFlags |= r.ServerFlags
 }
 
-// slot counts an attempt and returns where it is counted.
-func (f *folder) slot(t *Table, r *flow.Record, who netip.Addr, port uint16) *foldSlot {
-	a := who.As16()
-	var lo, hi uint64
-	for i := range 8 {
-		hi, lo = hi<<8|uint64(a[i]), lo<<8|uint64(a[i+8])
-	}
-	h := fold(lo^f.seed, hi^uint64(port)<<8^uint64(r.Key.Proto)^0x9e3779b97f4a7c15)
-	s := &f.slots[h%foldSlots]
-	if s.who != who || s.port != port || s.proto != r.Key.Proto || r.Last-s.since > foldWindow {
-		s.release(t)
-		*s = foldSlot{who: who, port: port, proto: r.Key.Proto, since: r.Last}
-	}
-	s.seen++
-	return s
-}
-
 func (s *foldSlot) release(t *Table) {
 	if s.record.ID != 0 {
 		t.push(&s.record)
@@ -105,10 +142,12 @@ func (s *foldSlot) release(t *Table) {
 
 // expire lets go of records whose window has passed.
 func (f *folder) expire(t *Table, now flow.Time) {
-	for i := range f.slots {
-		if s := &f.slots[i]; s.record.ID != 0 && now-s.since > foldWindow {
-			s.release(t)
-			s.seen = 0
+	for _, l := range f.levels {
+		for i := range l.slots {
+			if s := &l.slots[i]; s.seen != 0 && now-s.since > foldWindow {
+				s.release(t)
+				s.seen = 0
+			}
 		}
 	}
 }
@@ -116,10 +155,13 @@ func (f *folder) expire(t *Table, now flow.Time) {
 // flush lets go of all records, in the order of time.
 func (f *folder) flush(t *Table) {
 	var kept []*foldSlot
-	for i := range f.slots {
-		f.slots[i].seen = 0
-		if f.slots[i].record.ID != 0 {
-			kept = append(kept, &f.slots[i])
+	for _, l := range f.levels {
+		for i := range l.slots {
+			s := &l.slots[i]
+			s.seen = 0
+			if s.record.ID != 0 {
+				kept = append(kept, s)
+			}
 		}
 	}
 	slices.SortFunc(kept, func(a, b *foldSlot) int {

@@ -25,7 +25,7 @@ func (t *Table) sweep(now flow.Time) {
 		if t.hand >= t.used {
 			t.hand = 0
 		}
-		if e := &t.entries[t.hand]; e.has(inUse) {
+		if e := t.at(t.hand); e.has(inUse) {
 			t.expire(e, now)
 		}
 		t.hand++
@@ -63,7 +63,10 @@ func (t *Table) allocate() (uint32, bool) {
 		t.free = t.free[:n-1]
 		return e, true
 	}
-	if int(t.used) < len(t.entries) {
+	if int(t.used) < t.o.Capacity {
+		if t.used>>chunkBits == uint32(len(t.chunks)) {
+			t.chunks = append(t.chunks, new(chunk))
+		}
 		t.used++
 		return t.used - 1, true
 	}
@@ -85,11 +88,11 @@ const evictSample = 32
 func (t *Table) evict() {
 	var victim *entry
 	worth := 0
-	for range min(evictSample, len(t.entries)) {
-		if t.evictHand++; int(t.evictHand) >= len(t.entries) {
+	for range min(evictSample, int(t.used)) {
+		if t.evictHand++; t.evictHand >= t.used {
 			t.evictHand = 0
 		}
-		e := &t.entries[t.evictHand]
+		e := t.at(t.evictHand)
 		if !e.has(inUse) {
 			continue
 		}
@@ -115,16 +118,16 @@ func (t *Table) evict() {
 func (t *Table) Flush() error {
 	live := make([]uint32, 0, t.index.count)
 	for n := range t.used {
-		if t.entries[n].has(inUse) {
+		if t.at(n).has(inUse) {
 			live = append(live, n)
 		}
 	}
 	slices.SortFunc(live, func(a, b uint32) int {
-		x, y := &t.entries[a], &t.entries[b]
+		x, y := t.at(a), t.at(b)
 		return cmp.Or(cmp.Compare(x.last, y.last), cmp.Compare(x.first, y.first), cmp.Compare(x.id, y.id))
 	})
 	for _, n := range live {
-		e, why := &t.entries[n], flow.EndForced
+		e, why := t.at(n), flow.EndForced
 		if e.has(closed) {
 			why = flow.EndOfFlow
 		}

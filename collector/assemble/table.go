@@ -16,19 +16,19 @@ const sweepSteps = 16
 
 // Table assembles packets into biflows. It is not safe for concurrent use.
 type Table struct {
-	o       Options
-	emit    func([]flow.Record) error
-	entries []entry
-	free    []uint32 // numbers of entries given back
-	used    uint32   // entries ever used: the rest was never touched
-	index   index
-	frags   fragments
-	fold    folder
-	batch   []flow.Record
-	weak    []flow.Record
-	quoted  capture.Walker
-	stats   Stats
-	err     error
+	o      Options
+	emit   func([]flow.Record) error
+	chunks []*chunk
+	free   []uint32 // numbers of entries given back
+	used   uint32   // entries ever used: the rest was never touched
+	index  index
+	frags  fragments
+	fold   folder
+	batch  []flow.Record
+	weak   []flow.Record
+	quoted capture.Walker
+	stats  Stats
+	err    error
 
 	now       flow.Time
 	nextSweep flow.Time
@@ -43,11 +43,21 @@ func New(o Options, emit func([]flow.Record) error) *Table {
 	o = o.withDefaults()
 	return &Table{
 		o: o, emit: emit, index: newIndex(),
-		entries: make([]entry, o.Capacity),
-		batch:   make([]flow.Record, 0, batchSize),
-		fold:    newFolder(o),
+		batch: make([]flow.Record, 0, batchSize),
+		fold:  newFolder(o),
 	}
 }
+
+// chunk is what entries are allocated by: 1 MiB, page-aligned, so that an entry
+// is one pair of cache lines.
+type chunk [chunkSize]entry
+
+const (
+	chunkBits = 13
+	chunkSize = 1 << chunkBits
+)
+
+func (t *Table) at(n uint32) *entry { return &t.chunks[n>>chunkBits][n&(chunkSize-1)] }
 
 // Err returns the first error of emit.
 func (t *Table) Err() error { return t.err }
@@ -107,7 +117,7 @@ func (t *Table) find(k *key, h uint32) *entry {
 		if uint32(s>>32) != h {
 			continue
 		}
-		if e := &t.entries[uint32(s)-1]; e.key == *k {
+		if e := t.at(uint32(s) - 1); e.key.equals(k) {
 			return e
 		}
 	}
@@ -149,7 +159,7 @@ func (t *Table) start(k *key, h uint32, p *capture.Packet, side int) *entry {
 	}
 	t.index.insert(h, n)
 	t.stats.Flows++
-	e := &t.entries[n]
+	e := t.at(n)
 	*e = entry{key: *k, first: p.Time, last: p.Time, id: k.identity(p.Time), vni: p.VNI, vlan: p.VLAN, encap: p.Encap, state: inUse}
 	if side == sideB {
 		e.state |= firstB
@@ -211,7 +221,7 @@ func (t *Table) finish(e *entry, why flow.EndReason) {
 
 func (t *Table) number(e *entry, h uint32) uint32 {
 	for i := h & t.index.mask; ; i = (i + 1) & t.index.mask {
-		if s := t.index.slots[i]; uint32(s>>32) == h && &t.entries[uint32(s)-1] == e {
+		if s := t.index.slots[i]; uint32(s>>32) == h && t.at(uint32(s)-1) == e {
 			return uint32(s) - 1
 		}
 	}
