@@ -11,21 +11,35 @@ import (
 	"github.com/bulkhead/bulkhead/topology"
 )
 
-// nameGroups gives roles and applications their names, environments, reasons and
-// identities.
+// nameGroups gives roles and applications their identities, names, environments
+// and reasons. A group that inherits its identity keeps its name too, unless the
+// operator labels it otherwise: policies are written against names.
 func (w *work) nameGroups() {
-	for r := range w.m.Roles {
-		role := &w.m.Roles[r]
-		role.Name, role.Why = w.roleName(role)
-	}
+	formerRoles, formerApps := w.identify()
 	for a := range w.m.Applications {
 		app := &w.m.Applications[a]
 		app.Env = w.commonEnv(app.Members)
 		app.Name, app.Why = w.appName(int32(a))
+		if old := formerApps[app.ID]; old != nil && !w.labelled(app.Members, topology.LabelApp) {
+			app.Name = old.Name
+			app.Env = cmp.Or(app.Env, old.Env)
+		}
+	}
+	for r := range w.m.Roles {
+		role := &w.m.Roles[r]
+		role.Name, role.Why = w.roleName(role)
+		if old := formerRoles[role.ID]; old != nil && !w.labelled(role.Members, topology.LabelRole) {
+			role.Name = old.Name
+		}
 	}
 	w.uniqueAppNames()
 	w.uniqueRoleNames()
-	w.identify()
+}
+
+// labelled reports that the operator labelled most members.
+func (w *work) labelled(members []int32, key string) bool {
+	_, share := vote(members, w.label(key))
+	return share > 0.5
 }
 
 // vote returns the value most members share, and its share of those that have
@@ -233,14 +247,11 @@ func (w *work) serving(members []int32) []int32 {
 
 // uniqueAppNames makes (name, env) pairs unique by counting.
 func (w *work) uniqueAppNames() {
-	seen := map[string]int{}
+	taken := map[[2]string]bool{}
 	for a := range w.m.Applications {
 		app := &w.m.Applications[a]
-		key := app.Name + "\x00" + app.Env
-		seen[key]++
-		if n := seen[key]; n > 1 {
-			app.Name += "-" + strconv.Itoa(n)
-		}
+		app.Name = free(app.Name, func(n string) bool { return taken[[2]string{n, app.Env}] })
+		taken[[2]string{app.Name, app.Env}] = true
 	}
 }
 
@@ -250,30 +261,24 @@ func (w *work) uniqueRoleNames() {
 		app  int32
 		name string
 	}
-	seen := map[inApp]int{}
+	taken := map[inApp]bool{}
 	for r := range w.m.Roles {
 		role := &w.m.Roles[r]
-		if role.App < 0 {
-			continue
-		}
-		k := inApp{role.App, role.Name}
-		seen[k]++
-		if n := seen[k]; n > 1 {
-			role.Name += "-" + strconv.Itoa(n)
+		if role.App >= 0 {
+			role.Name = free(role.Name, func(n string) bool { return taken[inApp{role.App, n}] })
+			taken[inApp{role.App, role.Name}] = true
 		}
 	}
 }
 
-// identify gives groups an identity made from their first member's.
-func (w *work) identify() {
-	for r := range w.m.Roles {
-		w.m.Roles[r].ID = groupID("role", w.nodes[w.m.Roles[r].Members[0]].ID)
+// free returns name, or name with the lowest number from 2 that is not taken.
+func free(name string, taken func(string) bool) string {
+	if !taken(name) {
+		return name
 	}
-	for a := range w.m.Applications {
-		w.m.Applications[a].ID = groupID("app", w.nodes[w.m.Applications[a].Members[0]].ID)
+	for n := 2; ; n++ {
+		if s := name + "-" + strconv.Itoa(n); !taken(s) {
+			return s
+		}
 	}
-}
-
-func groupID(kind, member string) string {
-	return kind + "-" + strconv.FormatUint(mix(topology.WorkloadKey(kind+"\x00"+member))>>20, 36)
 }
