@@ -215,3 +215,35 @@ func TestNfdumpAgrees(t *testing.T) {
 		})
 	}
 }
+
+// TestIPFIXTimesEqualV9 compares the clocks of softflowd's IPFIX and v9 exports of
+// the same traffic: one says milliseconds since a boot time that options data
+// states, the other since one that each header implies to the second.
+func TestIPFIXTimesEqualV9(t *testing.T) {
+	testenv.Need(t, "corpus")
+	root := filepath.Join(testenv.Corpus(), "softflowd-replay")
+	files, _ := filepath.Glob(filepath.Join(root, "*.v10-ipfix.pcap"))
+	total := 0
+	for _, f := range files {
+		ipfix, _ := decodeAll(t, readDatagrams(t, f))
+		v9, _ := decodeAll(t, readDatagrams(t, strings.Replace(f, "v10-ipfix", "v9", 1)))
+		starts := map[seen][]flow.Time{}
+		for i := range v9 {
+			k := withoutTime(seenOf(&v9[i]))
+			starts[k] = append(starts[k], v9[i].First)
+		}
+		for i := range ipfix {
+			total++
+			near := false
+			for _, s := range starts[withoutTime(seenOf(&ipfix[i]))] {
+				near = near || ipfix[i].First.Sub(s).Abs() <= 1100*time.Millisecond
+			}
+			if !near {
+				t.Errorf("%s: %v starts %v, v9 has %v", filepath.Base(f), seenOf(&ipfix[i]), ipfix[i].First.Std(), starts[withoutTime(seenOf(&ipfix[i]))])
+			}
+		}
+	}
+	if total < 80 {
+		t.Errorf("only %d records compared", total)
+	}
+}
