@@ -143,13 +143,7 @@ func (e *Evaluator) Protected(id Identity) []*Policy {
 // Judge judges one flow between identities. clientProcess and process are the
 // using and the serving unit, "" when not known.
 func (e *Evaluator) Judge(client, server Identity, svc flow.Service, clientProcess, process string) Verdict {
-	key := uint64(uint32(client))<<32 | uint64(uint32(server))
-	e.mu.RLock()
-	p, ok := e.pairs[key]
-	e.mu.RUnlock()
-	if !ok {
-		p = e.newPair(key, client, server)
-	}
+	p := e.pair(client, server)
 	in, out := p.in.judge(svc, process), p.out.judge(svc, clientProcess)
 	switch {
 	case p.in == nil && p.out == nil:
@@ -158,6 +152,24 @@ func (e *Evaluator) Judge(client, server Identity, svc flow.Service, clientProce
 		return *out
 	}
 	return *in
+}
+
+// JudgeEnds returns the verdicts of the server's and of the client's end, each
+// Untouched where the end is not protected. Judge gives the worse of the two.
+func (e *Evaluator) JudgeEnds(client, server Identity, svc flow.Service) (in, out Verdict) {
+	p := e.pair(client, server)
+	return *p.in.judge(svc, ""), *p.out.judge(svc, "")
+}
+
+func (e *Evaluator) pair(client, server Identity) pair {
+	key := uint64(uint32(client))<<32 | uint64(uint32(server))
+	e.mu.RLock()
+	p, ok := e.pairs[key]
+	e.mu.RUnlock()
+	if !ok {
+		p = e.newPair(key, client, server)
+	}
+	return p
 }
 
 func (e *Evaluator) newPair(key uint64, client, server Identity) pair {

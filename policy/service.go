@@ -199,7 +199,7 @@ func (s *Service) UnmarshalText(b []byte) error {
 }
 
 // ServiceStrings gives services as a document writes them: by name where the
-// whole name is there, otherwise one by one; sorted.
+// whole name is there, otherwise one by one; in the order given, once each.
 func ServiceStrings(services []Service) []string {
 	whole := map[string]int{}
 	for _, s := range services {
@@ -209,13 +209,29 @@ func ServiceStrings(services []Service) []string {
 	}
 	var out []string
 	for _, s := range services {
+		text := s.String()
 		if s.isNamed() && whole[s.Name] == len(namedServices[s.Name]) {
-			out = append(out, s.Name)
-			continue
+			text = s.Name
 		}
-		out = append(out, s.String())
+		if !slices.Contains(out, text) {
+			out = append(out, text)
+		}
 	}
-	return sortedUnique(out)
+	return out
+}
+
+// KnownAs returns the well-known name of exactly this service, or "": "postgresql"
+// for tcp/5432.
+func (s Service) KnownAs() string {
+	best := ""
+	for name, list := range namedServices {
+		for _, n := range list {
+			if n.Proto == s.Proto && n.From <= s.From && s.To <= n.To && (best == "" || name < best) {
+				best = name
+			}
+		}
+	}
+	return best
 }
 
 // isNamed reports whether the service is what its name says.

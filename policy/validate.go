@@ -264,13 +264,17 @@ func (s Selector) check() error {
 			return fmt.Errorf("label %q appears twice in one selector", r.Key)
 		}
 		for _, v := range append(slices.Clone(r.In), r.Not...) {
-			if v == "" || len(v) > 253 || !plainText(v) {
+			if !ValidLabelValue(v) {
 				return fmt.Errorf("label %s: value %q is empty, too long or not printable", r.Key, v)
 			}
 		}
 	}
 	return nil
 }
+
+// ValidLabelValue reports whether a selector may ask for v: printable UTF-8 of 1 to
+// 253 bytes.
+func ValidLabelValue(v string) bool { return v != "" && len(v) <= 253 && plainText(v) }
 
 // namePattern is what policies, rules, networks and label keys may be called: a
 // form every export target and the kernel take without quoting.
@@ -284,6 +288,9 @@ func checkName(name string) error {
 }
 
 var domainPattern = regexp.MustCompile(`^(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+
+// ValidDomain reports whether a peer may name d: a domain name, or one after "*.".
+func ValidDomain(d string) bool { return checkDomain(d) == nil }
 
 func checkDomain(d string) error {
 	if len(d) > 253 || !domainPattern.MatchString(d) {

@@ -1,0 +1,35 @@
+package recommender
+
+import (
+	"net/netip"
+
+	"github.com/bulkhead/bulkhead/flow"
+	"github.com/bulkhead/bulkhead/topology"
+)
+
+// nodeFinder returns a function that maps a party to its node in m: by workload
+// key, then by address; -1 for none.
+func nodeFinder(m *topology.Map) func(flow.Party) int32 {
+	byKey := make(map[uint64]int32, len(m.Graph.Nodes))
+	byAddr := make(map[netip.Addr]int32, len(m.Graph.Nodes))
+	for i := range m.Graph.Nodes {
+		n := &m.Graph.Nodes[i]
+		if n.Kind == topology.NodeWorkload {
+			byKey[topology.WorkloadKey(n.ID)] = int32(i)
+		}
+		for _, a := range n.Addrs {
+			if _, taken := byAddr[a]; !taken || n.Inside() {
+				byAddr[a] = int32(i)
+			}
+		}
+	}
+	return func(p flow.Party) int32 {
+		if i, ok := byKey[p.Workload]; ok && p.Workload != 0 {
+			return i
+		}
+		if i, ok := byAddr[p.Addr.Unmap()]; ok {
+			return i
+		}
+		return -1
+	}
+}
