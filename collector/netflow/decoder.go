@@ -258,7 +258,7 @@ func (d *Decoder) ipfix(x *exporter, b []byte) (flow.DropReason, error) {
 // header takes the exporter's clocks from a v5 or v9 header.
 func (x *exporter) header(m *domain, c *plan.Context, now flow.Time) {
 	x.stats.Skew = c.Export - now
-	if m.restarted(c) {
+	if m.clock(c) {
 		x.forget(m)
 	}
 }

@@ -34,7 +34,7 @@ type domain struct {
 	sequence  sequence
 	sampling  sampling
 	boot      flow.Time // systemInitTime learned from options (IPFIX)
-	started   flow.Time // when the exporter booted, as its headers say (v5, v9)
+	started   flow.Time // when the exporter booted, as far as its headers tell (v5, v9)
 	source    stitch.Source
 }
 
@@ -126,22 +126,33 @@ func kindOf(version uint16) flow.Source {
 	return flow.SourceSFlow
 }
 
-// restarted notes when the exporter booted, as its header says, and reports
-// whether that has changed: the exporter restarted, and its templates may mean
-// something else now. Clocks are set and drift, so a minute's difference is none.
-func (m *domain) restarted(c *plan.Context) bool {
-	started := c.Export - flow.Time(c.Uptime)*1e6
-	old := m.started
-	m.started = started
-	const minute = flow.Time(60e9)
-	if old == 0 || started-old < minute {
+// clock works out when the exporter booted and reports whether that has changed:
+// then the exporter restarted, and its templates may mean something else now.
+// Clocks are set and drift, so a minute's difference is none.
+//
+// A header gives the time of export in whole seconds (v9) beside an uptime in
+// milliseconds, so the boot time it implies is up to a second early: the latest
+// one implied so far is the best estimate, and c.Export is put right by it. Halves
+// of a flow that travel in different datagrams would otherwise seem to start up to
+// a second apart, in the wrong order.
+func (m *domain) clock(c *plan.Context) (restarted bool) {
+	const (
+		minute = flow.Time(60e9)
+		jitter = flow.Time(1500e6)
+		wrap   = flow.Time(1<<32) * 1e6 // sysUptime counts milliseconds in 32 bits
+	)
+	implied := c.Export - flow.Time(c.Uptime)*1e6
+	later := implied - m.started
+	switch {
+	case m.started == 0:
+	case later >= minute:
+		restarted = later-wrap <= -minute || later-wrap >= minute
+	case later < 0 && later > -jitter:
+		c.Export -= later
 		return false
 	}
-	const wrap = flow.Time(1<<32) * 1e6 // sysUptime counts milliseconds in 32 bits
-	if gap := started - old - wrap; gap > -minute && gap < minute {
-		return false
-	}
-	return true
+	m.started = implied
+	return restarted
 }
 
 // forget drops all templates and sampling of a domain whose exporter restarted.

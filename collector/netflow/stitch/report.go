@@ -13,7 +13,7 @@ func (s *Stitcher) report(i uint32) {
 	if rows > 0 {
 		e.outcome = s.outcome(e)
 		s.decide(e)
-		s.emit(e)
+		s.emit(e, s.record(e))
 		s.stats.Reported += uint64(rows)
 	}
 	for ; e.told < e.numOthers; e.told++ {
@@ -32,10 +32,27 @@ func (s *Stitcher) report(i uint32) {
 	s.t.push(&s.t.idle, i)
 }
 
-// emit appends the record of e.
-func (s *Stitcher) emit(e *entry) {
-	s.out = append(s.out, flow.Record{})
-	r := &s.out[len(s.out)-1]
+// record makes room for a record of e: among those held back when e's direction
+// is a guess, else among those to be passed on.
+func (s *Stitcher) record(e *entry) *flow.Record {
+	s.stats.Records++
+	if v := (direction.Verdict{Evidence: e.evidence, Confidence: e.confidence}); !v.Weak() || !flow.HasPorts(e.key.proto) {
+		s.out = append(s.out, flow.Record{})
+		return &s.out[len(s.out)-1]
+	}
+	switch len(s.weak) {
+	case s.o.HoldWeak:
+		s.release()
+		fallthrough
+	case 0:
+		s.weakSince = s.now
+	}
+	s.weak = append(s.weak, flow.Record{})
+	return &s.weak[len(s.weak)-1]
+}
+
+// emit fills r in with what e has to report.
+func (s *Stitcher) emit(e *entry, r *flow.Record) {
 	s.describe(r, e, e.exporter)
 	c, v := &e.half[0], &e.half[1]
 	if e.client < 0 {
@@ -47,14 +64,12 @@ func (s *Stitcher) emit(e *entry) {
 	if e.key.proto == flow.TCP {
 		r.ClientFlags, r.ServerFlags = c.flags, v.flags
 	}
-	s.stats.Records++
 }
 
 // sight appends a record that counts nothing and says that another exporter saw
 // the flow too.
 func (s *Stitcher) sight(e *entry, exporter uint32) {
-	s.out = append(s.out, flow.Record{})
-	r := &s.out[len(s.out)-1]
+	r := s.record(e)
 	s.describe(r, e, exporter)
 	r.First = earliest(e.half[0].covered, e.half[1].covered)
 	r.Last = max(e.half[0].covered, e.half[1].covered)
@@ -62,7 +77,6 @@ func (s *Stitcher) sight(e *entry, exporter uint32) {
 		r.Split = 1 // never the first: it is no flow of its own
 		e.split = 2
 	}
-	s.stats.Records++
 	s.stats.Sightings++
 }
 

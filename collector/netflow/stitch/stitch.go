@@ -19,6 +19,9 @@ type Options struct {
 	// Skew is how far the clocks of two exporters may be apart; records of one
 	// flow that are no further apart are the same traffic. 0 means 2 s.
 	Skew time.Duration
+	// HoldWeak is how many records whose direction is a guess are held back, for up
+	// to Wait, and decided again with what was learned meanwhile; 0 means 16,384.
+	HoldWeak int
 	// KeepDuplicates counts every record, even the same flow from two exporters.
 	KeepDuplicates bool
 	// Learner decides directions; nil means one of its own.
@@ -36,7 +39,8 @@ type Source struct {
 	Scope    flow.Scope
 }
 
-// Stats says what became of rows. Rows = Duplicates + Reported + those waiting.
+// Stats says what became of rows. Rows = Duplicates + Reported + those waiting;
+// Records are counted when made, those still held back too.
 type Stats struct {
 	Rows       uint64 // added
 	Duplicates uint64 // already counted from another observation point
@@ -54,6 +58,9 @@ type Stitcher struct {
 	learner   *direction.Learner
 	exporters []exporter
 	out       []flow.Record
+	weak      []flow.Record // held back
+	weakSince flow.Time     // when the first of them came
+	now       flow.Time
 	stats     Stats
 }
 
@@ -75,6 +82,9 @@ func New(o Options) *Stitcher {
 	}
 	if o.Skew <= 0 {
 		o.Skew = 2 * time.Second
+	}
+	if o.HoldWeak <= 0 {
+		o.HoldWeak = 1 << 14
 	}
 	if o.Learner == nil {
 		o.Learner = direction.New(direction.Options{Seed: o.Seed})
@@ -104,6 +114,7 @@ func (s *Stitcher) Reset() { s.out = s.out[:0] }
 // Add takes one row, seen at the collector's time at.
 func (s *Stitcher) Add(src *Source, r *plan.Row, at flow.Time) {
 	s.stats.Rows++
+	s.now = max(s.now, at)
 	k, dir := keyOf(r, src.Scope)
 	h := hash(&k, s.o.Seed)
 	i := s.t.find(&k, h)
@@ -254,15 +265,28 @@ func (s *Stitcher) Expire(now flow.Time) {
 	for i := s.t.waiting.head; i != none && now.Sub(s.t.slab[i].since) >= s.o.Wait; i = s.t.waiting.head {
 		s.report(i)
 	}
+	if len(s.weak) > 0 && now.Sub(s.weakSince) >= s.o.Wait {
+		s.release()
+	}
 	for i := s.t.idle.head; i != none && now.Sub(s.t.slab[i].touched) >= s.o.Gap; i = s.t.idle.head {
 		s.t.unlink(&s.t.idle, i)
 		s.t.remove(i)
 	}
 }
 
-// Flush reports everything that waits.
+// Flush reports everything that waits or is held back.
 func (s *Stitcher) Flush() {
 	for i := s.t.waiting.head; i != none; i = s.t.waiting.head {
 		s.report(i)
 	}
+	s.release()
+}
+
+// release decides the records that were held back once more, and lets them go.
+func (s *Stitcher) release() {
+	for i := range s.weak {
+		s.learner.Revise(&s.weak[i])
+	}
+	s.out = append(s.out, s.weak...)
+	s.weak = s.weak[:0]
 }

@@ -313,3 +313,33 @@ func TestAddDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations for a flow", n)
 	}
 }
+
+// A flow whose ports say nothing is held back until the rest of the data set has
+// shown who serves.
+func TestWeakDirectionsWait(t *testing.T) {
+	g := newRig(stitch.Options{})
+	ntp := func(host byte, first flow.Time) (u, d plan.Row) {
+		u, d = up(first, first, 1, 0), down(first, first, 1, 0)
+		u.Src.Lo, d.Dst.Lo = u.Src.Lo&^0xff|uint64(host), d.Dst.Lo&^0xff|uint64(host)
+		for _, r := range []*plan.Row{&u, &d} {
+			r.Proto, r.SrcPort, r.DstPort = flow.UDP, 123, 123
+		}
+		return u, d
+	}
+	for host := range byte(20) {
+		u, d := ntp(100+host, 0)
+		g.add(&g.a, 1, d, u) // the server's half first, and both begin in the same instant
+	}
+	if n := len(g.Out()); n != 0 {
+		t.Fatalf("%d guesses passed on at once", n)
+	}
+	g.Flush()
+	for _, r := range g.Out() {
+		if r.Key.Server != server.Std() {
+			t.Errorf("%v is taken for the server, by %v (%d)", r.Key.Server, r.Evidence, r.Confidence)
+		}
+	}
+	if n := len(g.Out()); n != 20 {
+		t.Errorf("%d records, want 20", n)
+	}
+}
