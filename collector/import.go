@@ -40,6 +40,9 @@ const checkEvery = 1 << 14
 func read(ctx context.Context, r *capture.Reader, p *pipeline, progress func(int64, int64, uint64)) error {
 	var f capture.Frame
 	for {
+		if !r.Ready() {
+			p.drain() // Next moves what the gathered packets point to
+		}
 		err := r.Next(&f)
 		if err == io.EOF {
 			report(r, p, progress)

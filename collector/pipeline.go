@@ -16,7 +16,8 @@ import (
 // pipeline is the stages from a frame on. It is not safe for concurrent use.
 type pipeline struct {
 	walker   capture.Walker
-	packet   capture.Packet
+	batch    [assemble.BatchSize]capture.Packet
+	filled   int
 	table    *assemble.Table
 	observer *names.Observer
 	exports  *netflow.Decoder
@@ -56,9 +57,10 @@ func newPipeline(o Options, sink Sink) *pipeline {
 	return p
 }
 
-// frame takes one frame through all stages. An error is the sink's.
+// frame walks one frame and gathers its packet. f's data must stay as it is until
+// the next drain. An error is the sink's.
 func (c *pipeline) frame(f *capture.Frame) error {
-	s, p := &c.stats, &c.packet
+	s, p := &c.stats, &c.batch[c.filled]
 	s.Frames++
 	s.Bytes += uint64(f.Length)
 	s.Last = max(s.Last, f.Time)
@@ -78,15 +80,36 @@ func (c *pipeline) frame(f *capture.Frame) error {
 		return nil
 	}
 	s.Walked++
-	nth := c.table.Packet(p)
+	c.keep()
 	if outer := c.walker.Outer(p); outer != nil && !c.inner {
 		s.Outer++
-		c.table.Packet(outer)
-	}
-	if c.observer != nil && nth != 0 {
-		c.observer.Packet(p, nth)
+		c.batch[c.filled] = *outer
+		c.keep()
 	}
 	return nil
+}
+
+// keep takes the packet that was just put at the end into the batch.
+func (c *pipeline) keep() {
+	if c.filled++; c.filled == len(c.batch) {
+		c.drain()
+	}
+}
+
+// drain takes the gathered packets through the other stages.
+func (c *pipeline) drain() {
+	var nth [assemble.BatchSize]uint32
+	ps := c.batch[:c.filled]
+	c.filled = 0
+	c.table.Batch(ps, &nth)
+	if c.observer == nil {
+		return
+	}
+	for i := range ps {
+		if nth[i] != 0 {
+			c.observer.Packet(&ps[i], nth[i])
+		}
+	}
 }
 
 func (c *pipeline) ignored(p *capture.Packet) bool {
@@ -104,7 +127,9 @@ func (c *pipeline) err() error { return c.table.Err() }
 
 // flush hands on everything that is still held.
 func (c *pipeline) flush() error {
+	c.drain()
 	err := c.table.Flush()
+	defer c.table.Close()
 	if c.observer != nil {
 		err = errors.Join(err, c.observer.Flush())
 	}

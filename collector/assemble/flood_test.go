@@ -108,20 +108,24 @@ func TestPacketDoesNotAllocate(t *testing.T) {
 func benchmarkTable(b *testing.B, n int) {
 	var s discard
 	table := assemble.New(assemble.Options{Seed: 1}, s.take)
+	defer table.Close()
 	rng := rand.New(rand.NewPCG(1, 2))
-	p := capture.Packet{Proto: flow.UDP, Bytes: 100, DstPort: 9998, Dst: server}
-	give := func(host uint32, at int) {
+	var ps [assemble.BatchSize]capture.Packet
+	var nth [assemble.BatchSize]uint32
+	give := func(i int, host uint32, at int) {
+		p := &ps[i%assemble.BatchSize]
+		*p = capture.Packet{Proto: flow.UDP, Bytes: 100, DstPort: 9998, Dst: server, SrcPort: uint16(host), Time: start + flow.Time(at)*100}
 		p.Src = capture.Addr{Lo: 0xffff<<32 | 10<<24 | uint64(host)}
-		p.SrcPort = uint16(host)
-		p.Time = start + flow.Time(at)*100
-		table.Packet(&p)
+		if i%assemble.BatchSize == assemble.BatchSize-1 {
+			table.Batch(ps[:], &nth)
+		}
 	}
 	for i := range n {
-		give(uint32(i), 0)
+		give(i, uint32(i), 0)
 	}
 	b.ResetTimer()
 	for i := 0; b.Loop(); i++ {
-		give(rng.Uint32N(uint32(n)), i)
+		give(i, rng.Uint32N(uint32(n)), i)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds()/1e6, "Mpps")
 }

@@ -5,15 +5,16 @@ package assemble
 // the entry's number plus one; a slot's home follows from the hash alone, so
 // neither growing nor deleting touches the entries.
 type index struct {
-	slots []uint64
-	mask  uint32
-	count int
+	slots  []uint64
+	memory region
+	mask   uint32
+	count  int
 }
 
 func newIndex() index { return index{slots: make([]uint64, 1<<12), mask: 1<<12 - 1} }
 
 func (x *index) insert(h uint32, n uint32) {
-	if x.count >= len(x.slots)/2 {
+	if x.count >= len(x.slots)/8*5 {
 		x.grow()
 	}
 	x.count++
@@ -29,14 +30,15 @@ func (x *index) put(slot uint64) {
 }
 
 func (x *index) grow() {
-	old := x.slots
-	x.slots = make([]uint64, 2*len(old))
+	old, memory := x.slots, x.memory
+	x.slots, x.memory = reserve[uint64](2 * len(old))
 	x.mask = uint32(len(x.slots) - 1)
 	for _, s := range old {
 		if s != 0 {
 			x.put(s)
 		}
 	}
+	memory.release()
 }
 
 // remove deletes the slot of entry n, whose hash is h.

@@ -25,7 +25,7 @@ func (t *Table) sweep(now flow.Time) {
 		if t.hand >= t.used {
 			t.hand = 0
 		}
-		if e := t.at(t.hand); e.has(inUse) {
+		if e := &t.entries[t.hand]; e.has(inUse) {
 			t.expire(e, now)
 		}
 		t.hand++
@@ -64,9 +64,6 @@ func (t *Table) allocate() (uint32, bool) {
 		return e, true
 	}
 	if int(t.used) < t.o.Capacity {
-		if t.used>>chunkBits == uint32(len(t.chunks)) {
-			t.chunks = append(t.chunks, new(chunk))
-		}
 		t.used++
 		return t.used - 1, true
 	}
@@ -92,7 +89,7 @@ func (t *Table) evict() {
 		if t.evictHand++; t.evictHand >= t.used {
 			t.evictHand = 0
 		}
-		e := t.at(t.evictHand)
+		e := &t.entries[t.evictHand]
 		if !e.has(inUse) {
 			continue
 		}
@@ -118,16 +115,16 @@ func (t *Table) evict() {
 func (t *Table) Flush() error {
 	live := make([]uint32, 0, t.index.count)
 	for n := range t.used {
-		if t.at(n).has(inUse) {
+		if t.entries[n].has(inUse) {
 			live = append(live, n)
 		}
 	}
 	slices.SortFunc(live, func(a, b uint32) int {
-		x, y := t.at(a), t.at(b)
+		x, y := &t.entries[a], &t.entries[b]
 		return cmp.Or(cmp.Compare(x.last, y.last), cmp.Compare(x.first, y.first), cmp.Compare(x.id, y.id))
 	})
 	for _, n := range live {
-		e, why := t.at(n), flow.EndForced
+		e, why := &t.entries[n], flow.EndForced
 		if e.has(closed) {
 			why = flow.EndOfFlow
 		}

@@ -121,6 +121,16 @@ func NewReader(path string, in io.Reader) (*Reader, error) {
 // returns io.EOF at the end, and a *FileError when the file is damaged.
 func (r *Reader) Next(f *Frame) error { return r.next(f) }
 
+// Ready reports whether Next will leave the data of earlier frames where it is.
+func (r *Reader) Ready() bool {
+	have := r.end - r.start
+	if r.old.header != 0 {
+		return have >= r.old.header && have >= r.old.header+int(r.old.u32(r.buf[r.start+8:]))
+	}
+	// Another block than a packet may be followed by one that is not there yet.
+	return have >= 12 && r.ng.u32(r.buf[r.start:]) == blockEnhanced && have >= int(r.ng.u32(r.buf[r.start+4:]))
+}
+
 // Progress returns how many bytes of the file as stored were read, and its size
 // (0 when that is not known).
 func (r *Reader) Progress() (read, size int64) { return r.raw.n, r.size }
