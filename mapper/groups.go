@@ -31,35 +31,39 @@ const maxJoinRounds = 8
 type grouping struct {
 	*work
 	sets *disjoint
-	// What is known of a group, at its root: environment, host name stem (only
-	// stems that several nodes bear) and pin.
-	envOf, stemOf, pinOf []string
+	// What is known of a group, at its root: environment, host name stem, last word
+	// of the name (stems and words that several nodes bear) and pin.
+	envOf, stemOf, wordOf, pinOf []string
 }
 
 func newGrouping(w *work) *grouping {
 	n := len(w.nodes)
-	g := &grouping{work: w, sets: newDisjoint(n), envOf: make([]string, n), stemOf: make([]string, n), pinOf: make([]string, n)}
-	telling := w.tellingStems()
+	g := &grouping{work: w, sets: newDisjoint(n), envOf: make([]string, n), stemOf: make([]string, n), wordOf: make([]string, n), pinOf: make([]string, n)}
+	stems := w.telling(func(h *hostName) string { return h.stem })
+	words := w.telling((*hostName).word)
 	for i := range w.nodes {
 		g.envOf[i] = w.env(int32(i))
 		g.pinOf[i] = w.in.Decisions.Pins[w.nodes[i].ID]
-		if s := w.names[i].stem; telling[s] {
+		if s := w.names[i].stem; stems[s] {
 			g.stemOf[i] = s
+		}
+		if s := w.names[i].word(); words[s] {
+			g.wordOf[i] = s
 		}
 	}
 	return g
 }
 
-// tellingStems are the host name stems that several nodes bear and that say
+// telling are the parts of host names that several nodes bear and that say
 // something: one borne by nodes of half of all classes ("host-#") does not.
-func (w *work) tellingStems() map[string]bool {
+func (w *work) telling(part func(*hostName) string) map[string]bool {
 	bearers, classes, telling := map[string]int{}, map[string]map[int32]bool{}, map[string]bool{}
 	inside := map[int32]bool{}
 	for i := range w.names {
 		if w.nodes[i].Inside() {
 			inside[w.class[i]] = true
 		}
-		s := w.names[i].stem
+		s := part(&w.names[i])
 		if s == "" {
 			continue
 		}
@@ -126,13 +130,14 @@ func (g *grouping) joinByName() {
 // join unites the groups of i and j unless what is known of them forbids it.
 func (g *grouping) join(i, j int32) bool {
 	i, j = g.sets.find(i), g.sets.find(j)
-	if i == j || differ(g.envOf[i], g.envOf[j]) || differ(g.stemOf[i], g.stemOf[j]) || differ(g.pinOf[i], g.pinOf[j]) {
+	if i == j || differ(g.envOf[i], g.envOf[j]) || differ(g.stemOf[i], g.stemOf[j]) || differ(g.wordOf[i], g.wordOf[j]) || differ(g.pinOf[i], g.pinOf[j]) {
 		return false
 	}
 	g.sets.union(i, j)
 	r := g.sets.find(i)
 	g.envOf[r] = cmp.Or(g.envOf[i], g.envOf[j])
 	g.stemOf[r] = cmp.Or(g.stemOf[i], g.stemOf[j])
+	g.wordOf[r] = cmp.Or(g.wordOf[i], g.wordOf[j])
 	g.pinOf[r] = cmp.Or(g.pinOf[i], g.pinOf[j])
 	return true
 }

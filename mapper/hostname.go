@@ -49,10 +49,21 @@ func parseHostName(name string) hostName {
 			h.tokens = append(h.tokens, w)
 		}
 	}
+	if len(h.tokens) == 0 && h.env != "" { // "dev01": a name, not an environment
+		return hostName{stem: h.stem, tokens: []string{strings.Trim(first, "0123456789-_")}}
+	}
 	if len(h.tokens) == 0 || h.tokens[0] == "ip" {
 		return hostName{}
 	}
 	return h
+}
+
+// word is the last word of the name, which most often says what the machine does.
+func (h *hostName) word() string {
+	if len(h.tokens) == 0 {
+		return ""
+	}
+	return h.tokens[len(h.tokens)-1]
 }
 
 func isSeparator(r rune) bool {

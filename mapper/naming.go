@@ -17,8 +17,10 @@ import (
 func (w *work) nameGroups() {
 	formerRoles, formerApps := w.identify()
 	for a := range w.m.Applications {
+		w.m.Applications[a].Env = w.commonEnv(w.m.Applications[a].Members)
+	}
+	for a := range w.m.Applications {
 		app := &w.m.Applications[a]
-		app.Env = w.commonEnv(app.Members)
 		app.Name, app.Why = w.appName(int32(a))
 		if old := formerApps[app.ID]; old != nil && !w.labelled(app.Members, topology.LabelApp) {
 			app.Name = old.Name
@@ -79,34 +81,46 @@ func (w *work) roleName(role *topology.Role) (string, string) {
 	if v, share := vote(role.Members, w.label(topology.LabelRole)); share > 0.5 {
 		return v, "labelled so by the operator"
 	}
-	first := role.Members[0]
-	if k := w.infra[first]; k >= 0 {
+	if k := w.infra[role.Members[0]]; k >= 0 {
 		return w.m.Infrastructure[k].Kind, w.m.Infrastructure[k].Why
 	}
-	services := w.servedBy(role.Members)
-	if v, share := vote(role.Members, w.roleWord); share > 0.5 {
-		return v, fmt.Sprintf("%s named so; %s", plural(len(role.Members), "member"), describeServices(services))
+	app := ""
+	if role.App >= 0 {
+		app = w.m.Applications[role.App].Name
 	}
-	if len(services) > 0 {
+	services := w.servedBy(role.Members)
+	if v, share := vote(role.Members, func(i int32) string { return w.roleWord(i, app) }); share > 0.5 {
+		return v, fmt.Sprintf("%.0f %% of the names say %q; %s", 100*share, v, describeServices(services))
+	}
+	switch {
+	case role.App >= 0 && w.people[w.role[role.Members[0]]]:
+		return "workstation", "uses services of many applications and serves none"
+	case len(services) > 0:
 		return serviceRole(services[0]), describeServices(services)
 	}
 	return "client", "uses services and serves none"
 }
 
 // roleWord is the word of a host name that says what the machine does: the last
-// one that is not an environment, a known role word first.
-func (w *work) roleWord(i int32) string {
+// one, unless that is the application's name and another is a known word.
+func (w *work) roleWord(i int32, app string) string {
 	t := w.names[i].tokens
-	for k := len(t) - 1; k >= 0; k-- {
-		if roleWords[t[k]] {
-			return t[k]
-		}
-	}
 	if len(t) == 0 {
 		return ""
 	}
-	return t[0]
+	word := t[len(t)-1]
+	if word == app {
+		for _, other := range t {
+			if roleWords[other] {
+				word = other
+			}
+		}
+	}
+	return cmp.Or(spelledOut[word], word)
 }
+
+// spelledOut are abbreviations in host names that only insiders read.
+var spelledOut = map[string]string{"ws": "workstation", "adm": "admin-workstation", "srv": "server", "desktop": "workstation", "laptop": "workstation"}
 
 // roleWords are words people use in host names for what a machine does.
 var roleWords = map[string]bool{
@@ -197,20 +211,40 @@ func plural(n int, what string) string {
 }
 
 // appName names an application after the operator's labels, else the word most of
-// its named members share that is rare elsewhere, else its most used service.
+// its named members share, else what its machines are (people's, an environment's
+// own), else its most used service.
 func (w *work) appName(a int32) (string, string) {
 	app := &w.m.Applications[a]
 	size := fmt.Sprintf("%s that depend on each other more than on the rest", plural(len(app.Members), "workload"))
 	if v, share := vote(app.Members, w.label(topology.LabelApp)); share > 0.5 {
 		return v, "labelled so by the operator; " + size
 	}
+	if w.people[w.role[app.Members[0]]] {
+		return "workstations", plural(len(app.Members), "machine") + " that use many applications and serve nobody"
+	}
 	if word, share := w.commonWord(app.Members); share >= 0.5 {
 		return word, fmt.Sprintf("%s; %.0f %% of their names say %q", size, 100*share, word)
+	}
+	if env, share := vote(app.Members, func(i int32) string { return w.names[i].env }); share == 1 && w.onlyOneOf(app) {
+		return cmp.Or(envNames[env], env), fmt.Sprintf("%s; all that their names have in common is %q", size, env)
 	}
 	if s := w.servedBy(w.serving(app.Members)); len(s) > 0 {
 		return serviceRole(s[0]) + "-group", size
 	}
 	return "group", size
+}
+
+// envNames spells environments out where they name an application.
+var envNames = map[string]string{"dev": "development", "prod": "production"}
+
+// onlyOneOf reports that no other application shares app's environment.
+func (w *work) onlyOneOf(app *topology.Application) bool {
+	for a := range w.m.Applications {
+		if o := &w.m.Applications[a]; o.Env == app.Env && o.Members[0] != app.Members[0] {
+			return false
+		}
+	}
+	return true
 }
 
 // commonWord is the word found in most members' names; words that say a role

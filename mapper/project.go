@@ -22,7 +22,7 @@ func Project(ref *topology.Map, in Input, opt Options) (*topology.Map, error) {
 	setWindow(m)
 	n := len(m.Graph.Nodes)
 	m.RoleOf, m.AppOf = make([]int32, n), make([]int32, n)
-	m.Labels, m.Priorities = make([]topology.Labels, n), make([]topology.Priority, n)
+	m.Labels, m.Priorities, m.PriorityWhys = make([]topology.Labels, n), make([]topology.Priority, n), make([]string, n)
 	p := projection{ref: ref, m: m, roles: map[int32]int32{}, apps: map[int32]int32{}}
 	at := indexNodes(&ref.Graph)
 	for i := range m.Graph.Nodes {
@@ -55,6 +55,9 @@ func (p *projection) carry(i, old int32) {
 	m := p.m
 	m.Labels[i] = p.ref.Labels[old].Merge(m.Graph.Nodes[i].Labels)
 	m.Priorities[i] = p.ref.Priorities[old]
+	if len(p.ref.PriorityWhys) > int(old) {
+		m.PriorityWhys[i] = p.ref.PriorityWhys[old]
+	}
 	if a := p.ref.AppOf[old]; a >= 0 {
 		m.AppOf[i] = p.app(a)
 		app := &m.Applications[m.AppOf[i]]

@@ -79,6 +79,8 @@ type Application struct {
 	Priority Priority `json:"priority"`
 	Why      string   `json:"why"`
 	Members  []int32  `json:"members"`
+	// PriorityWhy names the member that sets the priority, and its reason.
+	PriorityWhy string `json:"priorityWhy,omitempty"`
 }
 
 // Priority is the seed of the project plan: what to protect first.
@@ -136,6 +138,7 @@ type Map struct {
 	// Labels are the effective ones per node: the operator's, with proposals for
 	// the keys they leave out.
 	Labels []Labels `json:"labels"`
-	// Priorities per node.
-	Priorities []Priority `json:"priorities"`
+	// Priorities per node, with the reason of each; "" for the outside.
+	Priorities   []Priority `json:"priorities"`
+	PriorityWhys []string   `json:"priorityWhys"`
 }
