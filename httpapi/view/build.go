@@ -113,7 +113,7 @@ func (b *builder) group(g *group) {
 	box := Box{
 		ID: g.id, Kind: g.kind, Name: g.name, Parent: -1, Zone: g.zone, Env: g.env,
 		Nodes: len(g.members), Priority: g.priority, Infra: g.infra,
-		Opens: g.zone != zoneOutside,
+		Opens: g.zone != zoneOutside || g.kind == KindDomains,
 	}
 	parts := b.x.parts(g)
 	if len(parts) > 1 || parts[0].role >= 0 {

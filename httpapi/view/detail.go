@@ -142,6 +142,8 @@ func (d *Detail) describe(x *Index, members []int32, keys []string) {
 		d.Why = x.Map.Applications[x.app(n)].Why
 	case g.kind == KindInfrastructure:
 		d.Why = x.Map.Infrastructure[x.finding[n]].Why
+	case g.kind == KindDomains:
+		d.Why = "names that workloads inside looked up and then used"
 	case g.zone == zoneOutside:
 		d.single(x, n)
 	}

@@ -33,9 +33,9 @@ func (x *Index) Path(n int32, keys []string) []string {
 	g := x.groupOf(n, keys)
 	own := idNode + x.Map.Graph.Nodes[n].ID
 	switch {
-	case g.zone == zoneOutside:
+	case g.id == own:
 		return []string{own}
-	case g.kind == KindInfrastructure:
+	case g.kind == KindInfrastructure, g.kind == KindDomains:
 		return []string{g.id, own}
 	}
 	return []string{g.id, g.id + idRole + x.roleID(x.role(n)), own}
@@ -60,7 +60,8 @@ func (x *Index) Search(text string, keys []string, limit int) []Hit {
 	}
 	for i := range x.Map.Applications {
 		if a := &x.Map.Applications[i]; len(hits) < limit && len(keys) == 0 && contains(a.Name, text) {
-			hits = append(hits, Hit{ID: idApp + a.ID, Kind: KindApplication, Name: a.Name, Why: strings.TrimSpace("application " + a.Env), Path: []string{idApp + a.ID}})
+			id := idApp + escape(a.ID)
+			hits = append(hits, Hit{ID: id, Kind: KindApplication, Name: a.Name, Why: strings.TrimSpace("application " + a.Env), Path: []string{id}})
 		}
 	}
 	// Whole matches before partial ones: two passes keep the order stable.

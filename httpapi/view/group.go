@@ -1,6 +1,7 @@
 package view
 
 import (
+	"net/url"
 	"sort"
 	"strings"
 
@@ -15,6 +16,7 @@ const (
 	idInfra     = "infra:"
 	idUngrouped = "none:"
 	idNode      = "node:"
+	idDomains   = "domains"
 	idMore      = "more:"
 	idRole      = "/role:"
 )
@@ -25,6 +27,9 @@ const (
 	zoneInfra   = "infrastructure"
 	zoneEnv     = "env:"
 )
+
+// domainNode begins the ids of nodes that stand for a domain name outside.
+const domainNode = "domain:"
 
 // group is a top-level box before it is drawn: which nodes it holds and what it
 // says of itself.
@@ -109,12 +114,15 @@ func (g *grouping) sort() {
 // groupOf says in which group node n is; only the group's identity is filled in.
 func (x *Index) groupOf(n int32, keys []string) group {
 	node := &x.Map.Graph.Nodes[n]
+	if strings.HasPrefix(node.ID, domainNode) {
+		return group{id: idDomains, name: "names outside", kind: KindDomains, zone: zoneOutside}
+	}
 	if !node.Inside() {
 		return group{id: idNode + node.ID, name: nameOf(node), kind: kindOf(node), zone: zoneOutside}
 	}
 	if f := x.finding[n]; f >= 0 {
 		kind := x.Map.Infrastructure[f].Kind
-		return group{id: idInfra + kind, name: kind, kind: KindInfrastructure, zone: zoneInfra, infra: kind}
+		return group{id: idInfra + escape(kind), name: kind, kind: KindInfrastructure, zone: zoneInfra, infra: kind}
 	}
 	labels := x.labels(n)
 	if len(keys) > 0 {
@@ -122,11 +130,15 @@ func (x *Index) groupOf(n int32, keys []string) group {
 	}
 	if a := x.app(n); a >= 0 {
 		app := &x.Map.Applications[a]
-		return group{id: idApp + app.ID, name: app.Name, kind: KindApplication, zone: zoneEnv + app.Env, env: app.Env, priority: app.Priority}
+		return group{id: idApp + escape(app.ID), name: app.Name, kind: KindApplication, zone: zoneEnv + app.Env, env: app.Env, priority: app.Priority}
 	}
 	env := labels[topology.LabelEnv]
-	return group{id: idUngrouped + env, name: "not grouped", kind: KindUngrouped, zone: zoneEnv + env, env: env}
+	return group{id: idUngrouped + escape(env), name: "not grouped", kind: KindUngrouped, zone: zoneEnv + env, env: env}
 }
+
+// escape keeps "/" and "," out of parts of ids: they separate parts, and label
+// values may come from the wire.
+func escape(part string) string { return url.PathEscape(part) }
 
 // labelGroup is the group of nodes that have the same values for keys. The
 // environment, when grouped by, becomes the zone.
@@ -135,7 +147,7 @@ func labelGroup(labels topology.Labels, keys []string) group {
 	var id, name []string
 	for _, k := range keys {
 		v := labels[k]
-		id = append(id, k+"="+v)
+		id = append(id, k+"="+escape(v))
 		if k == topology.LabelEnv {
 			g.zone, g.env = zoneEnv+v, v
 			if len(keys) > 1 {

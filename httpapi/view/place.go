@@ -89,7 +89,7 @@ func closedSize(b *Box) (w, h float64) {
 		return roleW, roleH
 	case KindInfrastructure:
 		return infraW, infraH
-	case KindNetwork, KindInternet, KindMulticast:
+	case KindNetwork, KindInternet, KindMulticast, KindDomains:
 		return outsideW, outsideH
 	case KindApplication, KindGroup, KindUngrouped:
 		return cardW, cardH
@@ -159,7 +159,10 @@ func (b *board) place() {
 	}
 	left := 0.0
 	if outside != nil {
-		left = outsideW + 2*zonePad + zoneGap*2
+		for _, i := range b.zones[zoneOutside] {
+			outside.W = max(outside.W, b.v.Boxes[i].W+2*zonePad)
+		}
+		left = outside.W + zoneGap*2
 	}
 	right, bottom := shelve(middle, left)
 	for _, z := range middle {
@@ -251,16 +254,19 @@ func (b *board) placeOutside(z *Zone, height float64) float64 {
 	}
 	slices.SortStableFunc(boxes, func(a, c int32) int { return cmp.Compare(centre(a), centre(c)) })
 	const gap = 18
-	total := float64(len(boxes))*(outsideH+gap) - gap
-	y := zoneHead + 0.0
-	for k, i := range boxes {
-		rest := total - float64(k)*(outsideH+gap) // the height this box and those below need
-		want := centre(i) - outsideH/2
-		y = max(y, min(want, height-zonePad-rest))
-		b.v.Boxes[i].X, b.v.Boxes[i].Y = zonePad, y
-		y += b.v.Boxes[i].H + gap
+	rest := -gap + 0.0 // the height that boxes from here on need
+	for _, i := range boxes {
+		rest += b.v.Boxes[i].H + gap
 	}
-	z.X, z.Y, z.W, z.H = 0, 0, outsideW+2*zonePad, max(height, y-gap+zonePad)
+	y := zoneHead + 0.0
+	for _, i := range boxes {
+		o := &b.v.Boxes[i]
+		y = max(y, min(centre(i)-o.H/2, height-zonePad-rest))
+		o.X, o.Y = (z.W-o.W)/2, y
+		y += o.H + gap
+		rest -= o.H + gap
+	}
+	z.X, z.Y, z.H = 0, 0, max(height, y-gap+zonePad)
 	return z.H
 }
 

@@ -17,6 +17,7 @@ const (
 	KindNetwork        Kind = "network"
 	KindInternet       Kind = "internet"
 	KindMulticast      Kind = "multicast"
+	KindDomains        Kind = "domains"        // all outside names together
 	KindInfrastructure Kind = "infrastructure" // all nodes with one kind of shared service
 	KindUngrouped      Kind = "ungrouped"      // inside, in no application
 	KindMore           Kind = "more"           // what the budget left no room for

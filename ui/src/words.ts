@@ -6,7 +6,7 @@ const units = ['', ' k', ' M', ' G', ' T'] as const
 export function count(n: number): string {
   let value = n
   let unit = 0
-  while (Math.abs(value) >= 9999.5 && unit < units.length - 1) {
+  while (Math.abs(value) >= (unit === 0 ? 9999.5 : 999.5) && unit < units.length - 1) {
     value /= 1000
     unit++
   }

@@ -72,12 +72,18 @@ function kindName(box: Box): string {
   return box.kind === 'infrastructure' ? 'shared infrastructure' : box.kind
 }
 
+const outsideNote: Readonly<Partial<Record<Box['kind'], string>>> = {
+  network: 'named network',
+  internet: 'all other addresses',
+  multicast: 'groups and broadcast',
+}
+
 /** The lines under the name: how much it holds, and of what. */
 function Meta({ box }: { box: Box }) {
   if (box.kind === 'workload' || box.kind === 'address') return box.note ? <span className="meta">{box.note}</span> : null
-  if (box.kind === 'network' || box.kind === 'internet' || box.kind === 'multicast') {
-    return <span className="meta">{box.note ?? (box.kind === 'internet' ? 'all other addresses' : 'named network')}</span>
-  }
+  const plain = outsideNote[box.kind]
+  if (plain !== undefined) return <span className="meta">{box.note ?? plain}</span>
+  if (box.kind === 'domains') return <span className="meta">{many(box.nodes, 'domain name')}</span>
   const news = box.new ? <span className="fresh">{count(box.new)} new</span> : null
   return (
     <>

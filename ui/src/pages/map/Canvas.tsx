@@ -23,6 +23,7 @@ export function Canvas({ view, selection, onSelect, onToggle, seek }: Props) {
   // The box that was opened or closed last: it stays put while the drawing around it changes.
   const anchor = useRef<string | undefined>(undefined)
   useCamera(view, screen, anchor, setCamera, seek)
+  useSelectionInSight(view, screen, setCamera, selection)
   const drag = useDrag(setCamera, setDragging, () => onSelect(null))
   useWheel(screen, setCamera)
 
@@ -58,11 +59,11 @@ export function Canvas({ view, selection, onSelect, onToggle, seek }: Props) {
     const area = screen.current!.getBoundingClientRect()
     return { w: area.width, h: area.height }
   }
-  const far = camera.zoom < 0.5
+  const distance = camera.zoom < 0.4 ? ' far' : camera.zoom < 0.72 ? ' mid' : ''
   return (
     <div
       ref={screen}
-      className={`canvas${dragging ? ' dragging' : ''}${far ? ' far' : ''}`}
+      className={`canvas${dragging ? ' dragging' : ''}${distance}`}
       role="group"
       aria-label="Dependency map. Arrow keys move, plus and minus zoom, 0 shows everything."
       tabIndex={-1}
@@ -124,7 +125,7 @@ function useCamera(
     const id = anchor.current
     const was = old?.boxes.find((b) => b.id === id)
     const is = view.boxes.find((b) => b.id === id)
-    if (old && was && is) setCamera((c) => keepInSight(follow(c, was, is), is, size))
+    if (old && was && is) setCamera((c) => (is.open ? centreOn(c, is, size) : keepInSight(follow(c, was, is), is, size)))
     else if (!old || old.size.w !== view.size.w || old.size.h !== view.size.h) setCamera(() => fit(view.size, size))
     anchor.current = undefined
   }, [view, screen, anchor, setCamera])
@@ -133,6 +134,16 @@ function useCamera(
     const box = view.boxes.find((b) => b.id === seek)
     if (el && box) setCamera((c) => centreOn(c, box, { w: el.clientWidth, h: el.clientHeight }))
   }, [seek, view, screen, setCamera])
+}
+
+/** When the panel takes part of the screen, what was chosen must not end up behind it. */
+function useSelectionInSight(view: View, screen: RefObject<HTMLDivElement | null>, setCamera: (f: (c: Camera) => Camera) => void, selection: Selection) {
+  const chosen = selection !== null && 'box' in selection ? selection.box : undefined
+  useLayoutEffect(() => {
+    const el = screen.current
+    const box = view.boxes.find((b) => b.id === chosen)
+    if (el && box) setCamera((c) => keepInSight(c, box, { w: el.clientWidth, h: el.clientHeight }))
+  }, [chosen]) // not on a new view: useCamera has placed the camera then
 }
 
 /** Moves as little as needed for an opened box to be seen whole, when it can be. */

@@ -9,6 +9,7 @@ const shapes: Readonly<Record<string, string>> = {
   network: 'M4.500 12.500a3 3 0 0 1 0-6 4 4 0 0 1 7.600 1.200 2.500 2.500 0 0 1-.600 4.800z',
   internet: 'M8 2a6 6 0 1 0 .01 0zM2 8h12M8 2c-4 4-4 8 0 12M8 2c4 4 4 8 0 12',
   multicast: 'M8 8h.01M5 11a4.200 4.200 0 0 1 0-6M11 5a4.200 4.200 0 0 1 0 6M3 13a7 7 0 0 1 0-10M13 3a7 7 0 0 1 0 10',
+  domains: 'M8 2a6 6 0 1 0 .01 0zM2 8h12M8 2c-4 4-4 8 0 12M8 2c4 4 4 8 0 12',
   infrastructure: 'M8 2l5.500 3v6L8 14l-5.500-3V5zM8 8l5.500-3M8 8v6M8 8L2.500 5',
   ungrouped: 'M3 3h3v3H3zM10 4h3v3h-3zM5 10h3v3H5z',
   more: 'M3.500 8h.01M8 8h.01M12.500 8h.01',

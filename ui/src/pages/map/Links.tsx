@@ -1,7 +1,7 @@
 import { memo, useMemo } from 'react'
 import type { Link, View } from '../../api/types'
 import { count, shortService } from '../../words'
-import { route, weight, type Curve } from './route'
+import { presence, route, weight, type Curve } from './route'
 import type { Lit, Selection } from './selection'
 
 interface Props {
@@ -15,13 +15,16 @@ interface Props {
 /** All links of the drawing, and labels for those that stand out. */
 export const Links = memo(function Links({ view, lit, selection, onSelect, onHover }: Props) {
   const curves = useMemo(() => route(view.boxes, view.links), [view])
+  const most = Math.max(1, ...view.links.map((l) => l.flows))
   const order = useMemo(() => paintOrder(view.links.length, lit), [view, lit])
   return (
     <svg className="links" width={view.size.w} height={view.size.h} aria-hidden="true">
       {order.map((i) => (
-        <LinkShape key={i} link={view.links[i]!} curve={curves[i]!} view={view} how={lit?.links.get(i)} dim={lit !== null} selection={selection} onSelect={onSelect} onHover={onHover} />
+        <LinkShape key={i} link={view.links[i]!} curve={curves[i]!} view={view} how={lit?.links.get(i)} most={most} dim={lit !== null} selection={selection} onSelect={onSelect} onHover={onHover} />
       ))}
-      {lit === null ? null : [...lit.links.keys()].slice(0, 60).map((i) => <Label key={`l${i}`} link={view.links[i]!} curve={curves[i]!} how={lit.links.get(i)!} />)}
+      {labelled(lit, selection).map((i) => (
+        <Label key={`l${i}`} link={view.links[i]!} curve={curves[i]!} how={lit?.links.get(i) ?? 'self'} />
+      ))}
     </svg>
   )
 })
@@ -32,19 +35,30 @@ function paintOrder(n: number, lit: Lit | null): number[] {
   return lit === null ? order : order.sort((a, b) => Number(lit.links.has(a)) - Number(lit.links.has(b)) || a - b)
 }
 
+const mostLabels = 40
+
+/** Links that get a label: those that stand out, but not those within an opened box, where there is no room. */
+function labelled(lit: Lit | null, selection: Selection): number[] {
+  if (lit === null) return []
+  const link = selection !== null && 'from' in selection
+  return [...lit.links].filter(([, how]) => link || how !== 'self').map(([i]) => i).slice(0, mostLabels)
+}
+
 interface ShapeProps extends Props {
   link: Link
   curve: Curve
   how: 'out' | 'in' | 'self' | undefined
   dim: boolean
+  /** Flows of the busiest link. */
+  most: number
 }
 
-function LinkShape({ link, curve, view, how, dim, onSelect, onHover }: Omit<ShapeProps, 'lit'>) {
+function LinkShape({ link, curve, view, how, dim, most, onSelect, onHover }: Omit<ShapeProps, 'lit'>) {
   const ends = { from: view.boxes[link.from]?.id ?? '', to: view.boxes[link.to]?.id ?? '' }
   const kind = how ?? (dim ? 'dim' : 'plain')
   return (
     <g className={`link ${kind}${link.confidence < 60 ? ' unsure' : ''}${link.new ? ' new' : ''}`}>
-      <path className="stroke" d={curve.d} strokeWidth={weight(link.flows)} />
+      <path className="stroke" d={curve.d} strokeWidth={weight(link.flows)} strokeOpacity={how || dim ? undefined : presence(link.flows, most)} />
       <path
         className="hit"
         d={curve.d}
@@ -65,10 +79,12 @@ function Label({ link, curve, how }: { link: Link; curve: Curve; how: 'out' | 'i
   const width = text.length * 6.4 + 16
   return (
     <g className={`tag ${how}`} transform={`translate(${curve.middle.x} ${curve.middle.y})`}>
-      <rect x={-width / 2} y={-10} width={width} height={20} rx={10} />
-      <text textAnchor="middle" dy="4">
-        {text}
-      </text>
+      <g>
+        <rect x={-width / 2} y={-10} width={width} height={20} rx={10} />
+        <text textAnchor="middle" dy="4">
+          {text}
+        </text>
+      </g>
     </g>
   )
 }

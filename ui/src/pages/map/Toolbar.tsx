@@ -61,7 +61,7 @@ export function Toolbar({ view, query, onChange, onFind, loading }: Props) {
       </label>
       <label className="switch">
         <input type="checkbox" checked={infraOf(query) === 'show'} onChange={(e) => onChange({ infra: e.target.checked ? 'show' : undefined })} />
-        <span>Infrastructure links</span>
+        <span>Infrastructure links{view.count.folded > 0 ? <em> {count(view.count.folded)} folded</em> : null}</span>
       </label>
       {focus ? (
         <button type="button" className="chip closable" onClick={() => onChange({ focus: undefined })}>
@@ -78,8 +78,7 @@ function Drawn({ view, loading }: { view: View; loading: boolean }) {
   const c = view.count
   return (
     <p className="drawn" aria-live="polite">
-      <strong>{count(c.shown)}</strong> boxes for <strong>{count(c.nodes)}</strong> hosts and networks
-      {c.folded > 0 ? <span> · {count(c.folded)} infrastructure dependencies folded</span> : null}
+      <strong>{count(c.shown)}</strong> boxes for <strong>{count(c.nodes)}</strong> hosts
       {c.crowded ? <span className="warn"> · too many to draw: the largest are shown</span> : null}
       {c.new > 0 ? <span className="fresh"> · {count(c.new)} new</span> : null}
       {loading ? <span className="spinner small" role="status" aria-label="Loading" /> : null}

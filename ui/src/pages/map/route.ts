@@ -133,3 +133,8 @@ function r(n: number): number {
 export function weight(flows: number): number {
   return 1 + Math.min(3.2, Math.log10(1 + flows) * 0.55)
 }
+
+/** How clearly a link is drawn beside the busiest one: rare use stays visible, but behind. */
+export function presence(flows: number, most: number): number {
+  return 0.32 + (0.43 * Math.log10(1 + flows)) / Math.log10(1 + Math.max(1, most))
+}

@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest'
+import type { Box, Link, View } from '../../api/types'
+import { centreOn, fit, follow, zoomAt } from './camera'
+import { bySameLabel } from './Proposals'
+import { presence, route, sides, weight } from './route'
+import { litBy, same } from './selection'
+
+const at = (x: number, y: number, w = 100, h = 50) => ({ x, y, w, h })
+
+describe('sides', () => {
+  it.each([
+    ['to the right', at(0, 0), at(300, 0), ['right', 'left']],
+    ['to the left', at(300, 0), at(0, 0), ['left', 'right']],
+    ['below', at(0, 0), at(20, 200), ['bottom', 'top']],
+    ['above', at(0, 200), at(20, 0), ['top', 'bottom']],
+    ['overlapping', at(0, 0), at(50, 20), ['right', 'right']],
+  ])('%s', (_, a, b, want) => expect(sides(a, b)).toEqual(want))
+})
+
+describe('route', () => {
+  it('spreads ends in the order of what they lead to', () => {
+    const boxes = [at(0, 100), at(300, 0), at(300, 200)]
+    const [low, high] = route(boxes, [
+      { from: 0, to: 2 },
+      { from: 0, to: 1 },
+    ])
+    const startY = (d: string) => Number(d.slice(1).split('C')[0]!.split(' ')[1])
+    expect(startY(high!.d)).toBeLessThan(startY(low!.d))
+  })
+  it('answers for every wire, even to boxes that are not there', () => {
+    const curves = route([at(0, 0)], [{ from: 0, to: 7 }])
+    expect(curves).toEqual([{ d: '', middle: { x: 0, y: 0 } }])
+  })
+  it('keeps anchors on the box however many there are', () => {
+    const boxes = [at(0, 0), ...Array.from({ length: 60 }, (_, i) => at(400, i * 60))]
+    const curves = route(boxes, boxes.slice(1).map((_, i) => ({ from: 0, to: i + 1 })))
+    for (const c of curves) {
+      const y = Number(c.d.slice(1).split('C')[0]!.split(' ')[1])
+      expect(y).toBeGreaterThanOrEqual(0)
+      expect(y).toBeLessThanOrEqual(50)
+    }
+  })
+})
+
+it('weighs links within bounds', () => {
+  expect(weight(0)).toBe(1)
+  expect(weight(1e12)).toBeLessThanOrEqual(4.2)
+  expect(presence(10, 10)).toBeCloseTo(0.75)
+  expect(presence(0, 0)).toBeCloseTo(0.32)
+})
+
+describe('camera', () => {
+  it('fits without enlarging', () => {
+    expect(fit({ w: 100, h: 100 }, { w: 1000, h: 800 }).zoom).toBe(1)
+    expect(fit({ w: 2000, h: 100 }, { w: 1056, h: 800 }).zoom).toBeCloseTo(0.5)
+  })
+  it('zooms about a point that stays', () => {
+    const c = zoomAt({ x: 10, y: 20, zoom: 1 }, 2, 100, 100)
+    expect([(100 - c.x) / c.zoom, (100 - c.y) / c.zoom]).toEqual([90, 80])
+  })
+  it('follows a box that moved', () => {
+    const c = follow({ x: 0, y: 0, zoom: 0.5 }, { x: 100, y: 100 }, { x: 300, y: 100 })
+    expect(c.x + 300 * c.zoom).toBe(50)
+  })
+  it('centres', () => {
+    const c = centreOn({ x: 0, y: 0, zoom: 1 }, { x: 100, y: 100, w: 50, h: 50 }, { w: 800, h: 600 })
+    expect(c.x + 125 * c.zoom).toBe(400)
+  })
+})
+
+const box = (id: string, parent = -1, open = false): Box => ({ id, parent, open, kind: 'application', name: id, nodes: 1, priority: 'low', x: 0, y: 0, w: 1, h: 1 })
+const link = (from: number, to: number): Link => ({ from, to, services: [], kinds: 0, dependencies: 1, flows: 1, bytes: 1, last: '', confidence: 100 })
+const view = { boxes: [box('a', -1, true), box('a1', 0), box('b'), box('c')], links: [link(1, 2), link(2, 3)] } as unknown as View
+
+describe('litBy', () => {
+  it('lights a box, what is inside, and its neighbours', () => {
+    const lit = litBy(view, { box: 'a' })!
+    expect([...lit.boxes].sort()).toEqual([0, 1, 2])
+    expect([...lit.links]).toEqual([[0, 'out']])
+  })
+  it('lights incoming links as such', () => expect(litBy(view, { box: 'c' })!.links.get(1)).toBe('in'))
+  it('lights a link with both ends and what they are in', () => expect([...litBy(view, { from: 'a1', to: 'b' })!.boxes].sort()).toEqual([0, 1, 2]))
+  it('lights nothing for what is not drawn', () => expect(litBy(view, { box: 'zzz' })).toBeNull())
+  it('compares selections by value', () => {
+    expect(same({ box: 'a' }, { box: 'a' })).toBe(true)
+    expect(same({ from: 'a', to: 'b' }, { box: 'a' })).toBe(false)
+  })
+})
+
+it('groups proposals by label, the most frequent first', () => {
+  const p = (node: string, value: string) => ({ node, name: node, key: 'role', value, confidence: 0.9, why: '' })
+  expect(bySameLabel([p('1', 'db'), p('2', 'web'), p('3', 'web')]).map(([label, list]) => [label, list.length])).toEqual([
+    ['role=web', 2],
+    ['role=db', 1],
+  ])
+})
