@@ -2,7 +2,9 @@ package scenario
 
 import (
 	"cmp"
+	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/bulkhead/bulkhead/flow"
 )
@@ -13,22 +15,9 @@ import (
 func (e *Estate) Edges() ([]flow.Edge, []flow.Probe) {
 	var edges []flow.Edge
 	var probes []flow.Probe
-	counts := make([]int, 0, e.opts.Days)
-	for l := range e.links {
-		counts = e.counts(int32(l), counts)
-		total, attempts := e.aggregate(int32(l), counts)
-		if total.Flows+attempts.Attempts == 0 {
-			continue
-		}
-		k := &e.links[l]
-		v6 := e.speaksIPv6(k)
-		client, server := e.clientParty(k, v6), flow.Party{Addr: e.hosts[k.server].addr(v6), Workload: e.key(k.server)}
-		if total.Flows > 0 {
-			edges = append(edges, flow.Edge{Client: client, Server: server, Service: k.svc, EdgeStats: total})
-			continue
-		}
-		attempts.Client, attempts.Server, attempts.Service, attempts.Outcome, attempts.Targets = client, server, k.svc, k.outcome, 1
-		probes = append(probes, attempts)
+	for _, part := range e.perCore(e.edgesOf) {
+		edges = append(edges, part.edges...)
+		probes = append(probes, part.probes...)
 	}
 	slices.SortFunc(edges, func(a, b flow.Edge) int {
 		return compareEnds(a.Client, b.Client, a.Server, b.Server, a.Service, b.Service)
@@ -38,6 +27,47 @@ func (e *Estate) Edges() ([]flow.Edge, []flow.Probe) {
 		return compareEnds(a.Client, b.Client, a.Server, b.Server, a.Service, b.Service)
 	})
 	return edges, probes
+}
+
+// aggregates are those of a range of links.
+type aggregates struct {
+	edges  []flow.Edge
+	probes []flow.Probe
+	truth  []TrueEdge
+}
+
+// perCore splits the links into a range per core, and returns what work made of
+// the ranges, in order.
+func (e *Estate) perCore(work func(from, to int) aggregates) []aggregates {
+	n := max(1, min(runtime.GOMAXPROCS(0), len(e.links)/10_000))
+	out := make([]aggregates, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { out[i] = work(len(e.links)*i/n, len(e.links)*(i+1)/n) })
+	}
+	all.Wait()
+	return out
+}
+
+func (e *Estate) edgesOf(from, to int) (out aggregates) {
+	counts := make([]int, 0, e.opts.Days)
+	for l := from; l < to; l++ {
+		counts = e.counts(int32(l), counts)
+		total, attempts := e.aggregate(int32(l), counts)
+		if total.Flows+attempts.Attempts == 0 {
+			continue
+		}
+		k := &e.links[l]
+		v6 := e.speaksIPv6(k)
+		client, server := e.clientParty(k, v6), flow.Party{Addr: e.hosts[k.server].addr(v6), Workload: e.key(k.server)}
+		if total.Flows > 0 {
+			out.edges = append(out.edges, flow.Edge{Client: client, Server: server, Service: k.svc, EdgeStats: total})
+			continue
+		}
+		attempts.Client, attempts.Server, attempts.Service, attempts.Outcome, attempts.Targets = client, server, k.svc, k.outcome, 1
+		out.probes = append(out.probes, attempts)
+	}
+	return out
 }
 
 func compareEnds(ac, bc, as, bs flow.Party, a, b flow.Service) int {

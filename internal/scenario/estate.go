@@ -30,6 +30,7 @@ type Estate struct {
 	start     flow.Time
 	copies    []appCopy
 	hosts     []host // workloads first, then what is outside
+	fqdns     []string
 	workloads int
 	numbers   []int  // of host names that say nothing, by workload
 	lines     []line // flow lines as links name them
@@ -49,6 +50,7 @@ func Generate(o Options) (*Estate, error) {
 	if err := e.populate(); err != nil {
 		return nil, err
 	}
+	e.nameHosts()
 	e.makePool()
 	if err := e.connect(); err != nil {
 		return nil, err

@@ -38,7 +38,8 @@ type line struct {
 	app      int32 // copy it was written in; -1 for estate-wide lines
 	profile  *profile
 	schedule *schedule
-	total    float64 // sum of the schedule's day factors over the window
+	factors  []float64 // how busy each day of the window is
+	total    float64   // their sum
 }
 
 // connect turns the flow lines into links. Sweeps come last: whether a swept
@@ -48,11 +49,11 @@ func (e *Estate) connect() error {
 	for app := range e.copies {
 		spec := &e.spec.Apps[e.copies[app].spec]
 		for i := range spec.Flows {
-			x.addLine(&spec.Flows[i], int32(app), spec.Name)
+			x.addLine(&spec.Flows[i], int32(app))
 		}
 	}
 	for i := range e.spec.Flows {
-		x.addLine(&e.spec.Flows[i], -1, "")
+		x.addLine(&e.spec.Flows[i], -1)
 	}
 	for i := range e.lines {
 		if !e.lines[i].Scan {
@@ -116,10 +117,11 @@ func newResolver(e *Estate) *resolver {
 
 func (x *resolver) join(ref string, h int32) { x.members[ref] = append(x.members[ref], h) }
 
-func (x *resolver) addLine(f *FlowSpec, app int32, _ string) {
+func (x *resolver) addLine(f *FlowSpec, app int32) {
 	l := line{FlowSpec: f, app: app, schedule: schedules[f.Schedule], profile: profiles[f.Profile]}
 	for day := range x.e.opts.Days {
-		l.total += l.schedule.factor(x.e, f, day)
+		l.factors = append(l.factors, l.schedule.factor(x.e, f, day))
+		l.total += l.factors[day]
 	}
 	x.e.lines = append(x.e.lines, l)
 }
@@ -160,10 +162,13 @@ func (x *resolver) linkUp(i int32) {
 			bySite[x.e.hosts[s].site] = append(bySite[x.e.hosts[s].site], s)
 		}
 	}
-	for _, c := range clients {
+	for j, c := range clients {
 		to := servers
 		if l.Within == "site" {
 			to = bySite[x.e.hosts[c].site]
+		}
+		if l.Split {
+			to = every(servers, j, len(clients))
 		}
 		n := len(to)
 		if l.Pick > 0 {
@@ -180,6 +185,14 @@ func (x *resolver) linkUp(i int32) {
 			}
 		}
 	}
+}
+
+// every returns every nth host, from the first on.
+func every(hosts []int32, first, n int) (out []int32) {
+	for i := first; i < len(hosts); i += n {
+		out = append(out, hosts[i])
+	}
+	return out
 }
 
 // clients returns who of From takes part.

@@ -94,12 +94,20 @@ func appendRandom(b []byte, r *rng, n int) []byte {
 	return b
 }
 
+// httpLength is the length of httpRequest for the name.
+func httpLength(name string) int { return len(httpBefore) + len(name) + len(httpAfter) }
+
+const (
+	httpBefore = "GET / HTTP/1.1\r\nHost: "
+	httpAfter  = "\r\nUser-Agent: estate\r\nAccept: */*\r\n\r\n"
+)
+
 // httpRequest appends a GET; without a name the Host field is empty (RFC 9110
 // §7.2).
 func httpRequest(b []byte, name string) []byte {
-	b = append(b, "GET / HTTP/1.1\r\nHost: "...)
+	b = append(b, httpBefore...)
 	b = append(b, name...)
-	return append(b, "\r\nUser-Agent: estate\r\nAccept: */*\r\n\r\n"...)
+	return append(b, httpAfter...)
 }
 
 // dhcpFixed is the length of a DHCP message without its host name: the BOOTP

@@ -57,7 +57,7 @@ func (e *Estate) populate() error {
 			app := int32(len(e.copies))
 			e.copies = append(e.copies, appCopy{i, a.copyName(c), a.Env})
 			for r := range a.Roles {
-				n := e.roleCount(a, &a.Roles[r])
+				n := e.roleCount(&a.Roles[r])
 				if a.Roles[r].Fill {
 					n = min(left, (missing*a.Roles[r].Count+shares-1)/shares)
 					left -= n
@@ -85,15 +85,20 @@ func (e *Estate) eachRole(f func(*AppSpec, *RoleSpec)) {
 
 // demand is how many workloads the roles need that do not fill.
 func (e *Estate) demand() (n int) {
-	e.eachRole(func(a *AppSpec, r *RoleSpec) { n += e.appCopies(a) * e.roleCount(a, r) * e.siteCopies(a.siteOf(*r)) })
+	e.eachRole(func(a *AppSpec, r *RoleSpec) { n += e.appCopies(a) * e.roleCount(r) * e.siteCopies(a.siteOf(*r)) })
 	return n
 }
 
-func (e *Estate) appCopies(a *AppSpec) int { return e.times(a.Per) }
+func (e *Estate) appCopies(a *AppSpec) int {
+	if e.opts.Workloads < a.Above {
+		return 0
+	}
+	return e.times(a.Per)
+}
 
 // roleCount is the number of workloads of the role in one copy of the
 // application and of the site.
-func (e *Estate) roleCount(_ *AppSpec, r *RoleSpec) int {
+func (e *Estate) roleCount(r *RoleSpec) int {
 	if r.Fill {
 		return 0
 	}

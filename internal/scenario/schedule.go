@@ -90,7 +90,7 @@ func (e *Estate) counts(l int32, out []int) []int {
 	sum, before := 0.0, 0
 	out = out[:0]
 	for day := range e.opts.Days {
-		sum += rate * ln.schedule.factor(e, ln.FlowSpec, day)
+		sum += rate * ln.factors[day]
 		after := int(sum + phase)
 		out = append(out, after-before)
 		before = after

@@ -82,7 +82,7 @@ func (e *Estate) fill(s *shape, r *rng) {
 		s.firstRequest = helloLength(s.name)
 	case contentHTTP:
 		s.name, s.rounds = e.serverName(s.link), 1
-		s.firstRequest = len(httpRequest(nil, s.name))
+		s.firstRequest = httpLength(s.name)
 	case contentDHCP:
 		s.port, s.rounds, s.packets = 68, 1, 1
 		s.name = e.hosts[s.link.client].name
@@ -110,19 +110,22 @@ func (e *Estate) serverName(k *link) string {
 }
 
 // fqdn returns the full name of a host, "" when it has none.
-func (e *Estate) fqdn(h int32) string {
-	host := &e.hosts[h]
-	if e.opts.Noise.NoNames || host.name == "" || host.outside() {
-		return host.outsideName(e.opts.Noise.NoNames)
-	}
-	return host.name + "." + e.spec.Domain
-}
+func (e *Estate) fqdn(h int32) string { return e.fqdns[h] }
 
-func (h *host) outsideName(none bool) string {
-	if none || !h.outside() {
-		return ""
+// nameHosts sets every host's full name: the short one in the scenario's domain;
+// outside, the domain name it is known by.
+func (e *Estate) nameHosts() {
+	e.fqdns = make([]string, len(e.hosts))
+	for i := range e.hosts {
+		h := &e.hosts[i]
+		switch {
+		case e.opts.Noise.NoNames || h.name == "":
+		case h.outside():
+			e.fqdns[i] = strings.ToLower(h.name)
+		default:
+			e.fqdns[i] = h.name + "." + e.spec.Domain
+		}
 	}
-	return strings.ToLower(h.name)
 }
 
 func (e *Estate) speaksIPv6(k *link) bool {

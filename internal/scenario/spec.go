@@ -51,6 +51,7 @@ type AppSpec struct {
 	Name  string     `yaml:"name"`
 	Names []string   `yaml:"names"` // of the copies; beyond the list they are numbered
 	Per   int        `yaml:"per"`   // a copy per so many workloads; 0: one
+	Above int        `yaml:"above"` // only in estates of at least so many workloads
 	Env   string     `yaml:"env"`
 	Site  string     `yaml:"site"`
 	IPv6  bool       `yaml:"ipv6"` // dual stack: prefers IPv6 with peers that have it
@@ -86,6 +87,7 @@ type FlowSpec struct {
 	Rate     float64  `yaml:"rate"`     // flows a day on one link
 	Schedule string   `yaml:"schedule"` // see schedules; "" for steady
 	Pick     int      `yaml:"pick"`     // how many of To each client uses; 0: all
+	Split    bool     `yaml:"split"`    // each of To is used by one of From only
 	Within   string   `yaml:"within"`   // "site": only servers of the client's own site copy
 	Clients  int      `yaml:"clients"`  // at most so many of From take part; 0: all
 	Share    float64  `yaml:"share"`    // of From that takes part; 0: all

@@ -55,8 +55,24 @@ func (e *Estate) Truth() *Truth {
 			t.Infrastructure[e.hosts[i].name] = kind
 		}
 	}
+	for _, part := range e.perCore(e.truthOf) {
+		t.Edges = append(t.Edges, part.truth...)
+	}
+	slices.SortStableFunc(t.Edges, func(a, b TrueEdge) int {
+		if c := strings.Compare(a.ClientID, b.ClientID); c != 0 {
+			return c
+		}
+		if c := strings.Compare(a.ServerID, b.ServerID); c != 0 {
+			return c
+		}
+		return a.Service.Compare(b.Service)
+	})
+	return t
+}
+
+func (e *Estate) truthOf(from, to int) (out aggregates) {
 	counts := make([]int, 0, e.opts.Days)
-	for l := range e.links {
+	for l := from; l < to; l++ {
 		k := &e.links[l]
 		if k.outcome != flow.Established {
 			continue
@@ -72,18 +88,9 @@ func (e *Estate) Truth() *Truth {
 			Client: flow.Party{Addr: e.hosts[k.client].addr(v6), Workload: e.key(k.client)},
 			Server: flow.Party{Addr: e.hosts[k.server].addr(v6), Workload: e.key(k.server)}, Service: k.svc, EdgeStats: total,
 		}
-		t.Edges = append(t.Edges, edge)
+		out.truth = append(out.truth, edge)
 	}
-	slices.SortStableFunc(t.Edges, func(a, b TrueEdge) int {
-		if c := strings.Compare(a.ClientID, b.ClientID); c != 0 {
-			return c
-		}
-		if c := strings.Compare(a.ServerID, b.ServerID); c != 0 {
-			return c
-		}
-		return a.Service.Compare(b.Service)
-	})
-	return t
+	return out
 }
 
 // nodeID names a host as the graph does.
