@@ -33,7 +33,7 @@ func newPipeline(o Options, sink Sink) *pipeline {
 		o.Assemble.Seed = rand.Uint64()
 	}
 	if o.Assemble.Learner == nil {
-		o.Assemble.Learner = direction.New(direction.Options{Seed: o.Assemble.Seed, Overrides: o.Direction})
+		o.Assemble.Learner = direction.New(direction.Options{Overrides: o.Direction})
 	}
 	if o.NetFlow.Stitch.Learner == nil {
 		o.NetFlow.Stitch.Learner = o.Assemble.Learner // what packets teach holds for exports, and the other way round

@@ -22,7 +22,6 @@ const foldWindow = flow.Time(time.Minute)
 // others, their counters and their times.
 type folder struct {
 	levels [4]foldLevel
-	seed   uint64
 	ready  bool
 }
 
@@ -52,7 +51,7 @@ type foldSlot struct {
 
 func newFolder(o Options) folder {
 	b := uint32(o.Budget)
-	f := folder{seed: o.Seed}
+	var f folder
 	f.levels = [4]foldLevel{
 		{budget: b, key: func(r *flow.Record) foldKey {
 			return foldKey{who: capture.AddrFrom(r.Key.Client), what: uint16(r.Key.Proto) + 1}
@@ -84,7 +83,7 @@ func (f *folder) takes(t *Table, r *flow.Record) bool {
 		return false
 	}
 	for i := range f.levels {
-		if s := f.levels[i].slot(t, r, f.seed); s.seen > f.levels[i].budget {
+		if s := f.levels[i].slot(t, r); s.seen > f.levels[i].budget {
 			s.keep(r)
 			return true
 		}
@@ -93,9 +92,11 @@ func (f *folder) takes(t *Table, r *flow.Record) bool {
 }
 
 // slot counts r and returns where it is counted.
-func (l *foldLevel) slot(t *Table, r *flow.Record, seed uint64) *foldSlot {
+func (l *foldLevel) slot(t *Table, r *flow.Record) *foldSlot {
 	k := l.key(r)
-	h := fold(k.who.Lo^seed, k.who.Hi^uint64(k.port)<<8^uint64(k.what)^0x9e3779b97f4a7c15)
+	// Not seeded, so that the same input gives the same output: traffic made to
+	// collide here costs nobody more than a record, and the last level has one key.
+	h := fold(k.who.Lo^0x2545f4914f6cdd1d, k.who.Hi^uint64(k.port)<<8^uint64(k.what)^0x9e3779b97f4a7c15)
 	at := int(h%uint64(len(l.slots)/foldWays)) * foldWays
 	bucket := l.slots[at : at+foldWays]
 	s := &bucket[0]

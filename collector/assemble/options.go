@@ -34,9 +34,8 @@ type Options struct {
 	Learner *direction.Learner
 	// Sensor is put into records.
 	Sensor string
-	// Seed keys the hashes so that traffic cannot be made to collide. Output does
-	// not depend on it, unless so many sources are folded at once that some share
-	// a slot.
+	// Seed keys the hash of the flow table so that traffic cannot be made to
+	// collide. Output does not depend on it.
 	Seed uint64
 }
 
@@ -61,7 +60,7 @@ func (o Options) withDefaults() Options {
 		o.HoldWeak = 32768
 	}
 	if o.Learner == nil {
-		o.Learner = direction.New(direction.Options{Seed: o.Seed})
+		o.Learner = direction.New(direction.Options{})
 	}
 	return o
 }

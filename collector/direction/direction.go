@@ -58,7 +58,9 @@ type Options struct {
 	MaxEnds int
 	// Overrides are the operator's words; they win over everything.
 	Overrides Overrides
-	// Seed keys the hash, so that traffic cannot be made to collide.
+	// Seed keys the hash. Traffic made to collide can only make the table forget
+	// ends; decisions depend on the seed a little, so that equal output needs equal
+	// seeds.
 	Seed uint64
 }
 
