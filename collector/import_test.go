@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/gopacket"
@@ -13,7 +14,9 @@ import (
 	"github.com/google/gopacket/pcapgo"
 
 	"github.com/bulkhead/bulkhead/collector"
+	"github.com/bulkhead/bulkhead/collector/assemble"
 	"github.com/bulkhead/bulkhead/collector/capture"
+	"github.com/bulkhead/bulkhead/collector/capture/capturetest"
 	"github.com/bulkhead/bulkhead/flow"
 )
 
@@ -167,4 +170,27 @@ func ip(s string) []byte {
 		b[n] = b[n]*10 + s[i] - '0'
 	}
 	return b[:]
+}
+
+func TestImportIsTheSameWhateverTheSeed(t *testing.T) {
+	var b bytes.Buffer
+	if _, err := capturetest.Write(&b, capturetest.Options{Packets: 60_000, Flows: 20_000, Hosts: 300, Seed: 4}); err != nil {
+		t.Fatal(err)
+	}
+	path := write(t, b.Bytes())
+	var first kept
+	for seed := range uint64(3) {
+		var k kept
+		o := collector.Options{Assemble: assemble.Options{Seed: seed + 1}}
+		if _, err := collector.Import(context.Background(), path, o, &k); err != nil {
+			t.Fatal(err)
+		}
+		if seed == 0 {
+			first = k
+			continue
+		}
+		if !slices.Equal(k.records, first.records) || !slices.Equal(k.names, first.names) {
+			t.Fatalf("seed %d: %d records and %d names, not the same as %d and %d", seed+1, len(k.records), len(k.names), len(first.records), len(first.names))
+		}
+	}
 }

@@ -22,6 +22,7 @@ const foldWindow = flow.Time(time.Minute)
 // others, their counters and their times.
 type folder struct {
 	levels [4]foldLevel
+	held   []*foldSlot // that have a record, and some that had one
 	ready  bool
 }
 
@@ -84,6 +85,9 @@ func (f *folder) takes(t *Table, r *flow.Record) bool {
 	}
 	for i := range f.levels {
 		if s := f.levels[i].slot(t, r); s.seen > f.levels[i].budget {
+			if s.record.ID == 0 {
+				f.held = append(f.held, s)
+			}
 			s.keep(r)
 			return true
 		}
@@ -143,32 +147,25 @@ func (s *foldSlot) release(t *Table) {
 
 // expire lets go of records whose window has passed.
 func (f *folder) expire(t *Table, now flow.Time) {
-	for _, l := range f.levels {
-		for i := range l.slots {
-			if s := &l.slots[i]; s.seen != 0 && now-s.since > foldWindow {
-				s.release(t)
-				s.seen = 0
-			}
+	f.held = slices.DeleteFunc(f.held, func(s *foldSlot) bool {
+		if s.record.ID != 0 && now-s.since > foldWindow {
+			s.release(t)
 		}
-	}
+		return s.record.ID == 0
+	})
 }
 
-// flush lets go of all records, in the order of time.
+// flush lets go of all records, in the order of time, and forgets what was seen.
 func (f *folder) flush(t *Table) {
-	var kept []*foldSlot
-	for _, l := range f.levels {
-		for i := range l.slots {
-			s := &l.slots[i]
-			s.seen = 0
-			if s.record.ID != 0 {
-				kept = append(kept, s)
-			}
-		}
-	}
+	kept := f.held
 	slices.SortFunc(kept, func(a, b *foldSlot) int {
 		return cmp.Or(cmp.Compare(a.record.First, b.record.First), cmp.Compare(a.record.ID, b.record.ID))
 	})
 	for _, s := range kept {
 		s.release(t)
+	}
+	f.held = nil
+	for _, l := range f.levels {
+		clear(l.slots)
 	}
 }
