@@ -114,7 +114,7 @@ func (j *judge) concern(d *topology.Dependency) policy.Concern {
 		return policy.ConcernReversed
 	case !client.inside && j.riskyFromOutside(d, client):
 		return policy.ConcernVendor
-	case client.inside && client.app < 0 && j.priority(d.Server) >= topology.PriorityHigh:
+	case client.inside && client.app < 0 && j.infra[d.Client] == "" && j.priority(d.Server) >= topology.PriorityHigh:
 		return policy.ConcernUnlabelled
 	case j.betweenWorkstations(d, client, server):
 		return policy.ConcernWorkstation

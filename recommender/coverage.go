@@ -8,16 +8,6 @@ import (
 	"github.com/bulkhead/bulkhead/topology"
 )
 
-// allEnforced is the set as it will be once every policy is enforced.
-func allEnforced(set *policy.Set) *policy.Set {
-	out := *set
-	out.Policies = slices.Clone(set.Policies)
-	for i := range out.Policies {
-		out.Policies[i].Stage = policy.Enforce
-	}
-	return &out
-}
-
 // identify gives each node its identity under e.
 func identify(e *policy.Evaluator, m *topology.Map) []policy.Identity {
 	ids := make([]policy.Identity, len(m.Graph.Nodes))

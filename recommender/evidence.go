@@ -61,7 +61,7 @@ func (d *draft) busiest(deps []int32, n int) []topology.Dependency {
 // finish adds decisions, coverage and notes to a recommendation whose set is
 // written.
 func (d *draft) finish() {
-	enforced := policy.NewEvaluator(allEnforced(d.rec.Set))
+	enforced := policy.NewEvaluator(d.rec.Set.AtStage(policy.Enforce))
 	ids := identify(enforced, d.m)
 	for i := range d.rec.Decisions {
 		dec := &d.rec.Decisions[i]

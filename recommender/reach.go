@@ -95,7 +95,7 @@ type edges struct {
 func steps(m *topology.Map, set *policy.Set) edges {
 	keep := func(*topology.Dependency) bool { return true }
 	if set != nil {
-		e := policy.NewEvaluator(allEnforced(set))
+		e := policy.NewEvaluator(set.AtStage(policy.Enforce))
 		ids := identify(e, m)
 		keep = func(d *topology.Dependency) bool {
 			o := e.Judge(ids[d.Client], ids[d.Server], d.Service, "", "").Outcome

@@ -30,7 +30,7 @@ func Simulate(set *policy.Set, m *topology.Map, probes []flow.Probe, opt Simulat
 	}
 	judged := set
 	if !opt.KeepStages {
-		judged = allEnforced(set)
+		judged = set.AtStage(policy.Enforce)
 	}
 	if opt.MaxRows == 0 {
 		opt.MaxRows = DefaultMaxRows

@@ -1,0 +1,88 @@
+package export
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/bulkhead/bulkhead/policy"
+	"github.com/bulkhead/bulkhead/topology"
+)
+
+// Input is what a file is made of. Set must be valid; the rest may be nil, and
+// what stands on it is then left out.
+type Input struct {
+	Set            *policy.Set
+	Map            *topology.Map          // who the selectors mean
+	Recommendation *policy.Recommendation // evidence, decisions, coverage
+	Simulation     *policy.Simulation
+	Today, Draft   *policy.Reach // blast radius of one place, with and without the set
+	At             time.Time     // when the file was made, UTC
+}
+
+// Format is one kind of file.
+type Format struct {
+	Name        string // as --format takes it
+	Title       string
+	Extension   string // with the dot
+	ContentType string
+	write       func(io.Writer, *Input) (losses []string, err error)
+}
+
+// ErrUnknownFormat is returned for a name no Format has.
+var ErrUnknownFormat = errors.New("unknown export format")
+
+// Formats lists what Write can write, those for review first.
+func Formats() []Format {
+	return []Format{
+		{"yaml", "Policy documents", ".yaml", "application/yaml", writeYAML},
+		{"json", "Everything, for programs", ".json", "application/json", writeJSON},
+		{"markdown", "Review pack as Markdown", ".md", "text/markdown; charset=utf-8", writeMarkdown},
+		{"csv", "Rules with evidence, for a spreadsheet", ".csv", "text/csv; charset=utf-8", writeCSV},
+	}
+}
+
+// Write writes one file and returns what it could not say, sentence by sentence.
+func Write(w io.Writer, format string, in Input) (losses []string, err error) {
+	for _, f := range Formats() {
+		if f.Name != format {
+			continue
+		}
+		if err := in.Set.Validate(); err != nil {
+			return nil, fmt.Errorf("export %s: %w", format, err)
+		}
+		losses, err := f.write(w, &in)
+		if err != nil {
+			return losses, fmt.Errorf("export %s: %w", format, err)
+		}
+		return losses, nil
+	}
+	return nil, fmt.Errorf("%w %q", ErrUnknownFormat, format)
+}
+
+// evidenceOf finds what a rule stands on; nil when nothing is known.
+func (in *Input) evidenceOf(policyName, rule string) *policy.Evidence {
+	if in.Recommendation == nil {
+		return nil
+	}
+	for i := range in.Recommendation.Evidence {
+		if e := &in.Recommendation.Evidence[i]; e.Policy == policyName && e.Rule == rule {
+			return e
+		}
+	}
+	return nil
+}
+
+// useOf finds how a rule fared in the simulation; nil when there was none.
+func (in *Input) useOf(policyName, rule string) *policy.RuleUse {
+	if in.Simulation == nil {
+		return nil
+	}
+	for i := range in.Simulation.Rules {
+		if u := &in.Simulation.Rules[i]; u.Policy == policyName && u.Rule == rule {
+			return u
+		}
+	}
+	return nil
+}
