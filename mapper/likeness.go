@@ -117,7 +117,7 @@ func contained(a, b []end) float64 {
 // it: most of it, or a good part when their host names agree.
 const (
 	likeBar      = 0.5
-	likeNamedBar = 0.15
+	likeNamedBar = 0.35
 )
 
 // alike reports whether two groups of a class are one: more than the bar of what

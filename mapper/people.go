@@ -36,13 +36,13 @@ func (w *work) findPeople(ties []tie) {
 	profiles := w.profiles()
 	var sure []int32
 	for r := range w.roles {
-		if !serves[r] && spread[r] && size[r] >= minPeople && w.plain(profiles[r]) {
+		if !serves[r] && spread[r] && size[r] >= minPeople && plain(profiles[r]) {
 			sure = append(sure, int32(r))
 			w.people[r] = true
 		}
 	}
 	for r := range w.roles {
-		if serves[r] || w.people[r] || len(profiles[r]) < 3 {
+		if serves[r] || w.people[r] || len(profiles[r]) < 3 || !plain(profiles[r]) {
 			continue
 		}
 		for _, s := range sure {
@@ -145,10 +145,10 @@ func (w *work) profiles() [][]contact {
 	return out
 }
 
-// plain reports a machine nobody operates: not backed up, polled or logged in to
-// by the infrastructure that looks after servers.
-func (w *work) plain(profile []contact) bool {
-	return !slices.ContainsFunc(profile, func(c contact) bool { return c.dir == asServer && c.kind == KindBackup })
+// plain reports machines nobody operates: none of the infrastructure that looks
+// after servers comes to them.
+func plain(profile []contact) bool {
+	return !slices.ContainsFunc(profile, func(c contact) bool { return c.dir == asServer })
 }
 
 func jaccard(a, b []contact) float64 {
