@@ -51,14 +51,37 @@ func Format(s *Set) []byte {
 }
 
 // Hash is the content hash of the set: SHA-256 in hex over its canonical form
-// with the rules by name, so that sets that differ only in order are one.
+// with the rules by name and services by number, so that sets that differ only in
+// order or in how a service is called are one.
 func (s *Set) Hash() string {
-	n := s.Normal()
+	n := s.Normal().unnamed()
 	for i := range n.Policies {
 		slices.SortStableFunc(n.Policies[i].Rules, func(a, b Rule) int { return cmp.Compare(a.Name, b.Name) })
 	}
 	sum := sha256.Sum256(Format(n))
 	return hex.EncodeToString(sum[:])
+}
+
+// unnamed drops the names services were written by. The set must be a copy of its
+// own down to the rules, as Normal makes it.
+func (s *Set) unnamed() *Set {
+	strip := func(list []Service) []Service {
+		list = slices.Clone(list)
+		for i := range list {
+			list[i].Name = ""
+		}
+		return sortedServices(list)
+	}
+	for i := range s.Policies {
+		for j := range s.Policies[i].Rules {
+			r := &s.Policies[i].Rules[j]
+			r.Services = strip(r.Services)
+		}
+	}
+	for i := range s.AlwaysAllowed {
+		s.AlwaysAllowed[i].Services = strip(s.AlwaysAllowed[i].Services)
+	}
+	return s
 }
 
 func policyNode(p *Policy) *yaml.Node {

@@ -127,7 +127,7 @@ func serviceWords(s policy.Service) string {
 
 // sentence begins a sentence; names keep their case.
 func sentence(s string) string {
-	for _, w := range []string{"every ", "the ", "network "} {
+	for _, w := range []string{"every ", "the "} {
 		if strings.HasPrefix(s, w) {
 			return strings.ToUpper(s[:1]) + s[1:]
 		}

@@ -213,10 +213,10 @@ func (p place) words(own appKey) string {
 	case p.node == "internet":
 		return "the internet"
 	case strings.HasPrefix(p.node, networkPrefix):
-		return "network " + strings.TrimPrefix(p.node, networkPrefix)
+		return "the " + strings.TrimPrefix(p.node, networkPrefix) + " network"
 	case p.node != "":
 		return strings.TrimPrefix(p.node, domainPrefix)
-	case p.wholeApp || p.role == "":
+	case p.wholeApp || p.role == "" || p.role == p.app:
 		return p.appKey.String()
 	case p.appKey == own:
 		return p.role
