@@ -91,10 +91,8 @@ func (s *Space) Try(stdin, name string, args ...string) (out string, err error) 
 func (s *Space) Sysctl(t testing.TB, key, value string) {
 	t.Helper()
 	s.Do(func() {
-		if err := os.WriteFile("/proc/thread-self/net/../../sys/net/"+key, []byte(value), 0); err != nil {
-			if err = os.WriteFile("/proc/sys/net/"+key, []byte(value), 0); err != nil {
-				t.Errorf("sysctl %s: %v", key, err)
-			}
+		if err := os.WriteFile("/proc/sys/net/"+key, []byte(value), 0); err != nil {
+			t.Errorf("sysctl %s: %v", key, err)
 		}
 	})
 }
@@ -134,6 +132,41 @@ func (s *Space) Address(t testing.TB, link string, addrs ...string) {
 		}
 	}
 	s.up(t, link)
+}
+
+// Neighbour tells s for good which hardware address a neighbour on a link has: that
+// of peer's interface of the same name.
+func (s *Space) Neighbour(t testing.TB, link, addr string, peer *Space) {
+	t.Helper()
+	here, err := s.link.LinkByName(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := peer.link.LinkByName(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.link.NeighSet(&netlink.Neigh{LinkIndex: here.Attrs().Index, State: netlink.NUD_PERMANENT,
+		IP: net.ParseIP(addr), HardwareAddr: there.Attrs().HardwareAddr})
+	if err != nil {
+		t.Fatalf("neighbour %s: %v", addr, err)
+	}
+}
+
+// Unaddress takes an address ("10.0.0.1/24") off an interface again.
+func (s *Space) Unaddress(t testing.TB, link, addr string) {
+	t.Helper()
+	l, err := s.link.LinkByName(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := netlink.ParseAddr(addr)
+	if err == nil {
+		err = s.link.AddrDel(l, a)
+	}
+	if err != nil {
+		t.Fatalf("remove address %s: %v", addr, err)
+	}
 }
 
 // Route sends dst ("0.0.0.0/0") by a gateway.

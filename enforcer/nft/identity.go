@@ -53,8 +53,7 @@ func newDirectory(h *Host, prefixes []netip.Prefix) (*directory, error) {
 	seen := make(map[netip.Addr]string, len(h.Workloads))
 	merge := map[string]*ident{}
 	labelKeys := map[string]string{} // interned label text
-	for i := range h.Workloads {
-		w := &h.Workloads[i]
+	for _, w := range byID(h.Workloads) {
 		key := w.Labels.String()
 		if k, ok := labelKeys[key]; ok {
 			key = k
@@ -81,6 +80,16 @@ func newDirectory(h *Host, prefixes []netip.Prefix) (*directory, error) {
 		}
 	}
 	return d, nil
+}
+
+// byID orders workloads, so that the order of the inventory makes no difference.
+func byID(list []Workload) []*Workload {
+	out := make([]*Workload, len(list))
+	for i := range list {
+		out[i] = &list[i]
+	}
+	slices.SortFunc(out, func(a, b *Workload) int { return cmp.Compare(a.ID, b.ID) })
+	return out
 }
 
 // add puts one address into the ident of its kind. place is its workload's

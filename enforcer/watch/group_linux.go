@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/mdlayher/netlink"
@@ -16,6 +17,8 @@ import (
 // concurrent use. Only one program can hold a group.
 type Group struct {
 	conn *netlink.Conn
+	raw  syscall.RawConn
+	buf  []byte
 	next uint32 // sequence number expected; valid once begun
 	lost uint64
 
@@ -52,10 +55,11 @@ const (
 
 // Bounds of a subscription.
 const (
-	readBuffer  = 4 << 20 // bytes the kernel may queue for us
-	copyBytes   = 128     // of each packet
-	flushEvery  = 64      // messages the kernel may batch
-	flushWithin = 10      // hundredths of a second it may wait for them
+	readBuffer   = 4 << 20 // bytes the kernel may queue for us
+	copyBytes    = 128     // of each packet
+	maxDatagrams = 256     // handed over by one Receive
+	flushEvery   = 64      // messages the kernel may batch
+	flushWithin  = 2       // hundredths of a second it may wait for them
 )
 
 // JoinGroup subscribes to a group in the namespace of the file descriptor; 0 for
@@ -66,8 +70,12 @@ func JoinGroup(netns int, group uint16) (*Group, error) {
 		return nil, fmt.Errorf("join nflog group %d: %w", group, err)
 	}
 	_ = conn.SetReadBuffer(readBuffer) // smaller only means that losses come sooner, counted
-	g := &Group{conn: conn}
-	if err := g.configure(group); err != nil {
+	g := &Group{conn: conn, buf: make([]byte, 1<<17)}
+	err = g.configure(group)
+	if err == nil {
+		g.raw, err = conn.SyscallConn()
+	}
+	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("join nflog group %d: %w", group, err)
 	}
@@ -80,31 +88,56 @@ func (g *Group) Close() error { return g.conn.Close() }
 // Lost counts packets that the kernel numbered and could not deliver.
 func (g *Group) Lost() uint64 { return g.lost }
 
-// Receive hands over what comes within d, if anything. It returns how many
-// messages were malformed.
+// Receive waits up to d for packets, then hands over all that have come, up to a
+// bound. It returns how many messages were malformed.
 func (g *Group) Receive(d time.Duration, visit func(Packet)) (malformed int, err error) {
 	if err := g.conn.SetReadDeadline(time.Now().Add(d)); err != nil {
 		return 0, err
 	}
-	msgs, err := g.conn.Receive()
-	var timeout interface{ Timeout() bool }
-	switch {
-	case errors.Is(err, unix.ENOBUFS): // the gap in the numbering says how many
-	case errors.As(err, &timeout) && timeout.Timeout():
-	case err != nil:
-		return 0, err
-	}
-	for _, m := range msgs {
-		if m.Header.Type != unix.NFNL_SUBSYS_ULOG<<8|nfulnlMsgPacket || len(m.Data) < 4 {
+	for i := range maxDatagrams {
+		n, err := g.read(i > 0)
+		var timeout interface{ Timeout() bool }
+		switch {
+		case errors.Is(err, unix.ENOBUFS): // the gap in the numbering says how many
 			continue
+		case errors.Is(err, unix.EAGAIN), errors.As(err, &timeout) && timeout.Timeout():
+			return malformed, nil
+		case err != nil:
+			return malformed, err
 		}
-		if p, ok := g.parse(m.Data[4:]); ok {
-			visit(p)
-		} else {
-			malformed++
-		}
+		malformed += g.datagram(g.buf[:n], visit)
 	}
 	return malformed, nil
+}
+
+// read takes one datagram from the socket; more says that it must not wait.
+func (g *Group) read(more bool) (n int, err error) {
+	var got error
+	err = g.raw.Read(func(fd uintptr) bool {
+		n, _, got = unix.Recvfrom(int(fd), g.buf, unix.MSG_DONTWAIT)
+		return more || !errors.Is(got, unix.EAGAIN)
+	})
+	return n, errors.Join(err, got)
+}
+
+// datagram visits the packets of a batch of netlink messages.
+func (g *Group) datagram(b []byte, visit func(Packet)) (malformed int) {
+	const header = unix.NLMSG_HDRLEN + 4 // and nfgenmsg
+	for len(b) >= header {
+		n := int(binary.NativeEndian.Uint32(b))
+		if n < header || n > len(b) {
+			return malformed + 1
+		}
+		if binary.NativeEndian.Uint16(b[4:]) == unix.NFNL_SUBSYS_ULOG<<8|nfulnlMsgPacket {
+			if p, ok := g.parse(b[header:n]); ok {
+				visit(p)
+			} else {
+				malformed++
+			}
+		}
+		b = b[min((n+3)&^3, len(b)):]
+	}
+	return malformed
 }
 
 func (g *Group) parse(data []byte) (p Packet, ok bool) {
