@@ -24,6 +24,11 @@ type WriterOptions struct {
 	// BatchRows is the size of a batch; 0 is 100,000. At most 1,000,000, so that a
 	// batch stays one block of the server.
 	BatchRows int
+	// MemoryRows bounds the rows held in memory beside the batch being filled: on
+	// their way to the spool, waiting without one, or kept to be sent without
+	// reading them back. A row takes about 150 bytes; 0 is four batches' worth, at
+	// least 400,000.
+	MemoryRows int
 	// FlushEvery is how long a row waits for its batch to fill; 0 is one second.
 	FlushEvery time.Duration
 	// Wait makes Records wait when the store falls behind or is away, instead of
@@ -39,9 +44,8 @@ type WriterOptions struct {
 const (
 	maxBatchRows = 1_000_000
 	maxBatchDays = 90 // partitions one batch may touch; ClickHouse makes a part of each
-	maxSealed    = 3  // batches between Records and the spool
-	maxResident  = 2  // batches kept in memory beside their file, to be sent from there
-	maxBehind    = 8  // batches a waiting writer lets pile up before it waits
+	maxFree      = 4  // column sets kept for the next batches
+	maxBehind    = 8  // batches' worth of rows a waiting writer lets pile up before it waits
 )
 
 func (o WriterOptions) withDefaults() WriterOptions {
@@ -52,6 +56,9 @@ func (o WriterOptions) withDefaults() WriterOptions {
 		o.BatchRows = 100_000
 	}
 	o.BatchRows = min(o.BatchRows, maxBatchRows)
+	if o.MemoryRows == 0 {
+		o.MemoryRows = max(4*o.BatchRows, 400_000)
+	}
 	if o.FlushEvery == 0 {
 		o.FlushEvery = time.Second
 	}
@@ -89,7 +96,7 @@ type Writer struct {
 	mu      sync.Mutex
 	changed *sync.Cond // any of the below
 	filling map[string]*filling
-	sealed  []*batch // at most maxSealed, waiting to be written
+	sealed  []*batch // waiting to be written
 	queue   []*batch // oldest first, waiting to be stored
 	free    map[string][]columns
 	nextSeq uint64
@@ -256,7 +263,7 @@ func (w *Writer) columnsFor(table string) columns {
 
 // recycle keeps columns for the next batch. w.mu is held.
 func (w *Writer) recycle(c columns) {
-	if c == nil || len(w.free[c.table()]) >= maxSealed {
+	if c == nil || len(w.free[c.table()]) >= maxFree {
 		return
 	}
 	c.reset()
@@ -278,14 +285,21 @@ func (w *Writer) seal(table string) {
 	for w.usable() == nil && w.mustWait() {
 		w.changed.Wait()
 	}
-	if !w.opt.Wait && len(w.sealed) > maxSealed {
+	if !w.opt.Wait && rowsOf(w.sealed) > w.opt.MemoryRows {
 		w.dropNewest(b)
 	}
 }
 
 // mustWait reports whether the caller of a waiting writer has to wait.
 func (w *Writer) mustWait() bool {
-	return w.opt.Wait && (len(w.sealed) >= maxSealed || len(w.queue) >= maxBehind)
+	return w.opt.Wait && (rowsOf(w.sealed) > w.opt.MemoryRows || rowsOf(w.queue) > maxBehind*w.opt.BatchRows)
+}
+
+func rowsOf(list []*batch) (n int) {
+	for _, b := range list {
+		n += b.rows
+	}
+	return n
 }
 
 // dropNewest gives up b, which the spooler has not taken: the disk is too slow.

@@ -16,9 +16,6 @@ func (w *Writer) Flush(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, table := range tableOrder {
-		for len(w.sealed) >= maxSealed && w.filling[table] != nil && ctx.Err() == nil && w.ctx.Err() == nil {
-			w.changed.Wait()
-		}
 		w.sealNow(table)
 	}
 	until := w.nextSeq

@@ -59,7 +59,7 @@ func (w *Writer) sealDue() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, table := range tableOrder {
-		if f := w.filling[table]; f != nil && time.Since(f.since) >= w.opt.FlushEvery && len(w.sealed) < maxSealed {
+		if f := w.filling[table]; f != nil && time.Since(f.since) >= w.opt.FlushEvery {
 			w.sealNow(table)
 		}
 	}
@@ -122,7 +122,7 @@ func (w *Writer) spoolBatch(b *batch) {
 	w.stats.Pending -= uint64(b.rows)
 	w.stats.Spooled += uint64(b.rows)
 	w.stats.SpoolBytes += size
-	if w.resident() >= maxResident {
+	if w.resident()+b.rows > w.opt.MemoryRows/2 {
 		w.recycle(b.cols)
 		b.cols = nil
 	}
@@ -138,10 +138,10 @@ func noSpace(err error) bool {
 // queueInMemory queues a batch that has no file. Without room, a waiting writer
 // waits for the store, and another gives the batch up. w.mu is held.
 func (w *Writer) queueInMemory(b *batch) {
-	for w.opt.Wait && w.ctx.Err() == nil && w.resident() > maxResident {
+	for w.opt.Wait && w.ctx.Err() == nil && w.resident()+b.rows > w.opt.MemoryRows {
 		w.changed.Wait()
 	}
-	if w.resident() > maxResident {
+	if w.resident()+b.rows > w.opt.MemoryRows {
 		w.drop(b, flow.DropSpoolFull)
 		w.recycle(b.cols)
 		return
@@ -149,11 +149,11 @@ func (w *Writer) queueInMemory(b *batch) {
 	w.queue = append(w.queue, b)
 }
 
-// resident counts queued batches that are held in memory. w.mu is held.
+// resident counts the rows of queued batches that are held in memory. w.mu is held.
 func (w *Writer) resident() (n int) {
 	for _, b := range w.queue {
 		if b.cols != nil {
-			n++
+			n += b.rows
 		}
 	}
 	return n
