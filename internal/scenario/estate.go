@@ -21,6 +21,7 @@ const (
 	tagOneWay
 	tagRPC
 	tagName
+	tagSample
 )
 
 // Estate is a generated estate. It is immutable and safe for concurrent use.

@@ -9,11 +9,14 @@ import (
 	"github.com/bulkhead/bulkhead/flow"
 )
 
-// Addresses of the export path: the core router, and where it sends to.
+// Addresses of the export path: the core routers, and where they send to.
 var (
-	routerAddr    = netip.MustParseAddr("10.0.0.1")
+	routers       = []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")}
 	collectorAddr = netip.MustParseAddr("10.0.0.5")
 )
+
+// exporterAge is how long the routers were up when the traffic began.
+const exporterAge = time.Hour
 
 const (
 	routerPort     = 50000
@@ -25,18 +28,28 @@ const (
 // WriteNetFlow9 writes what the core router exports of the traffic as NetFlow v9
 // (RFC 3954): a packet capture of UDP datagrams to port 2055, each flow as two
 // unidirectional records, templates announced in between.
-func (e *Estate) WriteNetFlow9(w io.Writer) error { return e.WriteExport(w, &NetFlow9{}, Capture{}) }
+func (e *Estate) WriteNetFlow9(w io.Writer) error { return e.WriteExport(w, NetFlow9, Capture{}) }
 
 // WriteIPFIX writes the same as IPFIX (RFC 7011) to port 4739.
-func (e *Estate) WriteIPFIX(w io.Writer) error { return e.WriteExport(w, &IPFIX{}, Capture{}) }
+func (e *Estate) WriteIPFIX(w io.Writer) error { return e.WriteExport(w, IPFIX, Capture{}) }
 
 // WriteNetFlow5 writes the same as NetFlow v5 to port 2055. Version 5 has no
 // IPv6: those flows are not exported.
-func (e *Estate) WriteNetFlow5(w io.Writer) error { return e.WriteExport(w, &NetFlow5{}, Capture{}) }
+func (e *Estate) WriteNetFlow5(w io.Writer) error { return e.WriteExport(w, NetFlow5, Capture{}) }
 
-// Encoding is an export protocol. Its methods are called for one datagram after
-// the other and may keep state, such as sequence numbers.
-type Encoding interface {
+// Protocol is a flow export protocol.
+type Protocol func() encoding
+
+// The protocols that routers export with.
+var (
+	NetFlow5 Protocol = func() encoding { return new(netflow5) }
+	NetFlow9 Protocol = func() encoding { return new(netflow9) }
+	IPFIX    Protocol = func() encoding { return new(ipfix) }
+)
+
+// encoding makes the datagrams of one exporter, one after the other; it keeps
+// state such as sequence numbers.
+type encoding interface {
 	port() uint16
 	// size bounds the payload of a datagram with so many records, in bytes.
 	size(v4, v6 int) int
@@ -46,21 +59,40 @@ type Encoding interface {
 }
 
 // WriteExport writes what the core router exports of the traffic under the given
-// conditions, as a packet capture of the datagrams. Sampling does not apply.
-func (e *Estate) WriteExport(w io.Writer, enc Encoding, c Capture) error {
-	x := exporter{enc: enc, out: newPcapWriter(w, 65535), boot: e.start.Add(-time.Hour)}
-	if err := e.halves(c, x.add); err != nil {
+// conditions, as a packet capture of the datagrams. With Capture.Routers at 2, a
+// second router exports again what crosses between sites.
+func (e *Estate) WriteExport(w io.Writer, p Protocol, c Capture) error {
+	out := newPcapWriter(w, 65535)
+	exporters := []*exporter{}
+	for i := range max(1, min(c.Routers, len(routers))) {
+		exporters = append(exporters, &exporter{enc: p(), out: out, addr: routers[i], boot: e.start.Add(-exporterAge * time.Duration(i+1))})
+	}
+	err := e.halves(c, func(h *half) error {
+		for i, x := range exporters {
+			if i > 0 && h.in == h.out {
+				continue // stays within a segment, the other router does not see it
+			}
+			if err := x.add(h); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	if err := x.send(x.latest); err != nil {
-		return err
+	for _, x := range exporters {
+		if err := x.send(x.latest); err != nil {
+			return err
+		}
 	}
-	return x.out.buf.Flush()
+	return out.buf.Flush()
 }
 
 // exporter collects records until a datagram is full or old enough.
 type exporter struct {
-	enc            Encoding
+	enc            encoding
+	addr           netip.Addr
 	out            *pcapWriter
 	boot           flow.Time
 	v4, v6         []half
@@ -110,16 +142,17 @@ func (x *exporter) send(now flow.Time) error {
 	x.payload = x.enc.datagram(x.payload[:0], x.boot, now, x.v4, x.v6, x.datagrams%templateEvery == 0)
 	x.datagrams++
 	x.v4, x.v6 = x.v4[:0], x.v6[:0]
-	data := x.frame.datagram(x.payload, x.enc.port())
-	return x.out.write(now, data, len(data))
+	data := x.frame.datagram(x.addr, x.payload, x.enc.port())
+	x.out.latest = max(x.out.latest, now) // the other router may have sent since
+	return x.out.write(x.out.latest, data, len(data))
 }
 
 // datagram builds the frame that carries an export payload.
-func (f *frame) datagram(payload []byte, port uint16) []byte {
+func (f *frame) datagram(from netip.Addr, payload []byte, port uint16) []byte {
 	f.buf = f.buf[:0]
-	f.ethernet(routerAddr, collectorAddr, 10)
+	f.ethernet(from, collectorAddr, 10)
 	network := len(f.buf)
-	f.ip(routerAddr, collectorAddr, flow.UDP, udpHeader+len(payload))
+	f.ip(from, collectorAddr, flow.UDP, udpHeader+len(payload))
 	transport := len(f.buf)
 	f.buf = binary.BigEndian.AppendUint16(f.buf, routerPort)
 	f.buf = binary.BigEndian.AppendUint16(f.buf, port)

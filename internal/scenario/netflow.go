@@ -88,20 +88,20 @@ func openSet(b []byte, id uint16) []byte {
 // milliseconds since boot, as NetFlow has them: 32 bits that wrap.
 func uptime(boot, t flow.Time) uint32 { return uint32((t - boot) / 1e6) }
 
-// NetFlow9 encodes NetFlow version 9 (RFC 3954). Use a value for one export.
-type NetFlow9 struct{ sequence uint32 }
+// netflow9 encodes NetFlow version 9 (RFC 3954).
+type netflow9 struct{ sequence uint32 }
 
-func (*NetFlow9) port() uint16       { return 2055 }
-func (*NetFlow9) carries(*half) bool { return true }
+func (*netflow9) port() uint16       { return 2055 }
+func (*netflow9) carries(*half) bool { return true }
 
-func (*NetFlow9) size(v4, v6 int) int {
+func (*netflow9) size(v4, v6 int) int {
 	return 20 + 2*4 + 2*4 + templatesLength + v4*recordLength(addresses4, uptimes) + v6*recordLength(addresses6, uptimes)
 }
 
 // templatesLength is what both templates take, with the header of their set.
 const templatesLength = 4 + 2*(4+13*4)
 
-func (n *NetFlow9) datagram(b []byte, boot, now flow.Time, v4, v6 []half, templates bool) []byte {
+func (n *netflow9) datagram(b []byte, boot, now flow.Time, v4, v6 []half, templates bool) []byte {
 	count := len(v4) + len(v6)
 	if templates {
 		count += 2
@@ -136,17 +136,17 @@ func (n *NetFlow9) datagram(b []byte, boot, now flow.Time, v4, v6 []half, templa
 	return b
 }
 
-// IPFIX encodes IPFIX (RFC 7011). Use a value for one export.
-type IPFIX struct{ sequence uint32 }
+// ipfix encodes IPFIX (RFC 7011).
+type ipfix struct{ sequence uint32 }
 
-func (*IPFIX) port() uint16       { return 4739 }
-func (*IPFIX) carries(*half) bool { return true }
+func (*ipfix) port() uint16       { return 4739 }
+func (*ipfix) carries(*half) bool { return true }
 
-func (*IPFIX) size(v4, v6 int) int {
+func (*ipfix) size(v4, v6 int) int {
 	return 16 + 2*4 + 2*4 + templatesLength + v4*recordLength(addresses4, instants) + v6*recordLength(addresses6, instants)
 }
 
-func (x *IPFIX) datagram(b []byte, _, now flow.Time, v4, v6 []half, templates bool) []byte {
+func (x *ipfix) datagram(b []byte, _, now flow.Time, v4, v6 []half, templates bool) []byte {
 	b = binary.BigEndian.AppendUint16(b, 10)
 	b = append(b, 0, 0)
 	b = binary.BigEndian.AppendUint32(b, uint32(now/1e9))
@@ -177,24 +177,24 @@ func (x *IPFIX) datagram(b []byte, _, now flow.Time, v4, v6 []half, templates bo
 	return b
 }
 
-// NetFlow5 encodes NetFlow version 5 (Cisco, "NetFlow Export Datagram Formats",
-// tables B-3 and B-4). Use a value for one export.
-type NetFlow5 struct{ sequence uint32 }
+// netflow5 encodes NetFlow version 5 (Cisco, "NetFlow Export Datagram Formats",
+// tables B-3 and B-4).
+type netflow5 struct{ sequence uint32 }
 
-func (*NetFlow5) port() uint16 { return 2055 }
+func (*netflow5) port() uint16 { return 2055 }
 
 // carries refuses IPv6, which version 5 cannot say.
-func (*NetFlow5) carries(h *half) bool { return h.src.Is4() }
+func (*netflow5) carries(h *half) bool { return h.src.Is4() }
 
 // size allows the thirty records that a datagram of version 5 may have.
-func (*NetFlow5) size(v4, _ int) int {
+func (*netflow5) size(v4, _ int) int {
 	if v4 > 30 {
 		return maxDatagram + 1
 	}
 	return 0
 }
 
-func (n *NetFlow5) datagram(b []byte, boot, now flow.Time, v4, _ []half, _ bool) []byte {
+func (n *netflow5) datagram(b []byte, boot, now flow.Time, v4, _ []half, _ bool) []byte {
 	b = binary.BigEndian.AppendUint16(b, 5)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(v4)))
 	b = binary.BigEndian.AppendUint32(b, uptime(boot, now))

@@ -16,6 +16,9 @@ type Capture struct {
 	// MidStream is the share of TCP connections, 0 to 1, that were open already
 	// when the capture began: their handshakes are missing.
 	MidStream float64
+	// Routers is how many routers export the traffic, 1 or 2; 0 means 1. Packet
+	// captures ignore it.
+	Routers int
 }
 
 const defaultSnapLength = 384
@@ -46,8 +49,9 @@ func (e *Estate) WriteCapture(w io.Writer, c Capture) error {
 // pcapWriter writes the classic pcap format with microseconds
 // (draft-ietf-opsawg-pcap).
 type pcapWriter struct {
-	buf *bufio.Writer
-	hdr [16]byte
+	buf    *bufio.Writer
+	hdr    [16]byte
+	latest flow.Time // for writers that keep the frames in order
 }
 
 // newPcapWriter writes the file header; link type 1 is Ethernet. An error of w

@@ -22,6 +22,9 @@ const (
 // and 3 seconds (RFC 6298 §5).
 const synAttempts = 3
 
+// windowsTag marks roles whose workloads run Windows.
+const windowsTag = "windows"
+
 // shape is everything about one flow that its packets are made from. Packet
 // counts and lengths of a shape and of the packets written for it are the same.
 type shape struct {
@@ -89,7 +92,10 @@ func (e *Estate) fill(s *shape, r *rng) {
 		s.firstRequest = dhcpLength(s.name)
 		s.firstResponse = s.firstRequest
 	case contentNTP:
-		s.port, s.rounds, s.packets = 123, 1, 1
+		s.rounds, s.packets = 1, 1
+		if e.tagged(s.link.client, windowsTag) {
+			s.port = 123 // w32time speaks from the server's port, others do not
+		}
 		s.firstRequest, s.firstResponse = 48, 48
 	}
 }
