@@ -128,13 +128,14 @@ func (w *work) affinities(ties []tie) []link {
 		used[t.client] += t.strength
 		served[t.server] += t.strength
 	}
-	env := w.roleEnvs()
+	env, kin := w.roleEnvs(), w.newKinship()
 	var links []link
 	for _, t := range ties {
 		if a, b := env[t.client], env[t.server]; a != "" && b != "" && a != b {
 			continue // environments are kept apart whatever crosses between them
 		}
-		links = append(links, link{t.client, t.server, t.strength/used[t.client] + t.strength/served[t.server]})
+		weight := t.strength/used[t.client] + t.strength/served[t.server]
+		links = append(links, link{t.client, t.server, weight * kin.factor(t.client, t.server)})
 	}
 	return links
 }
