@@ -31,8 +31,11 @@ type end struct {
 const bucketSize = 8
 
 // ends is a set-associative table: bounded, without tombstones, and growing by
-// doubling until its bound.
+// doubling until its bound. tags has a word for each bucket, with a byte of the
+// hash for each slot (0: free), so that asking for what is not there, which is
+// what most questions are, touches one cache line.
 type ends struct {
+	tags  []uint64
 	slots []end // buckets of bucketSize
 	count int
 	limit int // slots at most
@@ -40,8 +43,14 @@ type ends struct {
 }
 
 func newEnds(limit int, seed uint64) *ends {
-	size := 1 << bits.Len(uint(max(limit, bucketSize)-1)) // next power of two
-	return &ends{slots: make([]end, min(size, 1024)), limit: size, seed: seed}
+	limit = 1 << bits.Len(uint(max(limit, bucketSize)-1)) // next power of two
+	t := &ends{limit: limit, seed: seed}
+	t.make(min(limit, 1024))
+	return t
+}
+
+func (t *ends) make(n int) {
+	t.slots, t.tags, t.count = make([]end, n), make([]uint64, n/bucketSize), 0
 }
 
 // note records that peer was on the other side of e.
@@ -79,15 +88,35 @@ func (t *ends) score(f Flow, e End) float64 {
 	if s == nil {
 		return 0
 	}
-	return 2*math.Log2(1+float64(s.served)) - 2*math.Log2(1+float64(s.used)) + math.Log2(max(1, s.fanIn()))
+	return 2*log2(s.served) - 2*log2(s.used) + fanIn[bits.OnesCount64(s.peers)]
 }
 
-// fanIn estimates the distinct (address, port) peers by linear counting
-// (Whang, Vander-Zanden, Taylor 1990): n = -m ln(V/m), m bits of which V are
-// clear. 64 bits saturate at about 266, far beyond what a decision needs.
-func (s *end) fanIn() float64 {
-	clear := 64 - bits.OnesCount64(s.peers)
-	return -64 * math.Log(float64(max(clear, 1))/64)
+// log2 is the logarithm of n+1.
+func log2(n uint32) float64 {
+	if int(n) < len(logs) {
+		return logs[n]
+	}
+	return math.Log2(1 + float64(n))
+}
+
+var (
+	logs  = tabulate(func(n float64) float64 { return math.Log2(1 + n) })
+	fanIn = tabulate(fanInLog)
+)
+
+func tabulate(f func(float64) float64) (t [65]float64) {
+	for i := range t {
+		t[i] = f(float64(i))
+	}
+	return t
+}
+
+// fanInLog is the logarithm of the number of distinct (address, port) peers, by
+// linear counting (Whang, Vander-Zanden, Taylor 1990): n = -m ln(V/m), m bits of
+// which V are clear. 64 bits saturate at about 266, far beyond what a decision
+// needs.
+func fanInLog(set float64) float64 {
+	return math.Log2(max(1, -64*math.Log(max(64-set, 1)/64)))
 }
 
 func makeEnd(f Flow, e End) end {
@@ -98,21 +127,26 @@ func (s *end) same(k *end) bool {
 	return s.port == k.port && s.proto == k.proto && s.scope == k.scope && s.addr == k.addr
 }
 
-func (t *ends) bucket(k *end) []end {
+// place gives k's bucket and its tag, which is never 0.
+func (t *ends) place(k *end) (bucket int, tag uint64) {
 	h := hashAddr(t.seed, k.addr, uint64(k.scope)<<24|uint64(k.port)<<8|uint64(k.proto))
-	i := int(h) & (len(t.slots) - 1) &^ (bucketSize - 1)
-	return t.slots[i : i+bucketSize]
+	return int(h) & (len(t.tags) - 1), h>>57 | 0x80
 }
 
 func (t *ends) find(k end) *end {
-	b := t.bucket(&k)
-	for i := range b {
-		if b[i].same(&k) {
-			return &b[i]
+	b, tag := t.place(&k)
+	// A byte of x is 0 where the tag matches (Hacker's Delight §6-1); tags have
+	// their top bit set, so the test never mistakes a free slot.
+	x := t.tags[b] ^ tag*ones
+	for m := (x - ones) &^ x & (ones << 7); m != 0; m &= m - 1 {
+		if s := &t.slots[b*bucketSize+bits.TrailingZeros64(m)/8]; s.same(&k) {
+			return s
 		}
 	}
 	return nil
 }
+
+const ones = 0x0101010101010101
 
 // insert finds room for k: a free slot, a larger table, or the weakest end of the
 // bucket.
@@ -120,20 +154,23 @@ func (t *ends) insert(k end) *end {
 	if t.count > len(t.slots)/2 && len(t.slots) < t.limit {
 		t.grow()
 	}
-	b := t.bucket(&k)
-	victim := &b[0]
-	for i := range b {
-		if b[i].proto == 0 {
+	b, tag := t.place(&k)
+	bucket := t.slots[b*bucketSize : (b+1)*bucketSize]
+	victim := 0
+	for i := range bucket {
+		if bucket[i].proto == 0 {
 			t.count++
-			b[i] = k
-			return &b[i]
+			victim = i
+			break
 		}
-		if b[i].strength() < victim.strength() {
-			victim = &b[i]
+		if bucket[i].strength() < bucket[victim].strength() {
+			victim = i
 		}
 	}
-	*victim = k
-	return victim
+	bucket[victim] = k
+	shift := 8 * victim
+	t.tags[b] = t.tags[b]&^(0xff<<shift) | tag<<shift
+	return &bucket[victim]
 }
 
 func (s *end) strength() uint64 {
@@ -142,8 +179,7 @@ func (s *end) strength() uint64 {
 
 func (t *ends) grow() {
 	old := t.slots
-	t.slots = make([]end, 2*len(old))
-	t.count = 0
+	t.make(2 * len(old))
 	for i := range old {
 		if old[i].proto != 0 {
 			*t.insert(old[i]) = old[i]
