@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/bulkhead/bulkhead/internal/scenario"
 	"github.com/bulkhead/bulkhead/internal/testenv"
 )
 
@@ -46,6 +47,7 @@ func sections(quick bool) []func(*report) error {
 		return []func(*report) error{func(r *report) error { return estateSection(r, estateCases[:1]) }}
 	}
 	return []func(*report) error{
+		func(r *report) error { return directionSection(r, scenario.Options{}, observations) },
 		func(r *report) error { return estateSection(r, estateCases) },
 	}
 }
