@@ -36,7 +36,7 @@ const (
 	decidedB          // the client fixed then is B
 	completed         // TCP: the client went on after SYN+ACK
 	multicast         // one end is a group
-	reported          // at least one record was emitted
+	plainAck          // TCP: a segment with ACK and neither SYN nor RST was seen
 	synAckSeen        // the handshake's second step was seen
 )
 

@@ -34,6 +34,9 @@ func (e *entry) tcp(flags uint8, side int) {
 	}
 	if flags&flow.FIN != 0 {
 		e.state |= finA << side
+		if flags&(flow.ACK|flow.SYN|flow.RST) == flow.ACK {
+			e.state |= plainAck
+		}
 	}
 	if flags&flow.RST != 0 || e.state&(finA|finB) == finA|finB {
 		e.state |= closed

@@ -116,20 +116,34 @@ func (e *entry) outcome(client int) flow.Outcome {
 // tcpOutcome: a connection is established when its handshake was completed, or
 // when both sides were seen in the middle of it.
 func (e *entry) tcpOutcome(client, server int) flow.Outcome {
-	syn := e.has(hinted) && e.evidence >= flow.EvidenceSYN && e.flags[client]&flow.SYN != 0
-	if e.split > 0 {
-		syn = false
-	}
+	syn := e.has(hinted) && e.evidence >= flow.EvidenceSYN && e.flags[client]&flow.SYN != 0 && e.split == 0
 	switch {
 	case !e.has(answered):
-		if syn && e.flags[client]&flow.ACK == 0 {
-			return flow.Unanswered
-		}
-		return flow.OneWay // the client went on talking: somebody answers out of our sight
-	case syn && e.flags[server]&flow.RST != 0 && e.flags[server]&^(flow.RST|flow.ACK) == 0:
-		return flow.Refused
+		return e.oneSided(client)
+	case e.split == 0 && e.flags[server]&flow.RST != 0 && e.flags[server]&^(flow.RST|flow.ACK) == 0:
+		return flow.Refused // also what an ACK scan gets
 	case syn && e.has(synAckSeen) && !e.has(completed):
 		return flow.Unanswered // half-open, as a SYN scan leaves it
+	}
+	return flow.Established
+}
+
+// oneSided judges TCP of which one direction is seen. Segments that acknowledge
+// without SYN or RST prove the other side, as on a tap that sees one direction;
+// a single one proves nothing, because scanners send such.
+func (e *entry) oneSided(client int) flow.Outcome {
+	flags, packets := e.flags[client], e.packets[client]
+	fromServer := packets == 0
+	if fromServer {
+		flags, packets = e.flags[1-client], e.packets[1-client]
+	}
+	switch {
+	case !fromServer && flags&flow.SYN != 0 && flags&flow.ACK == 0:
+		return flow.Unanswered
+	case packets < 2 || flags&flow.ACK == 0:
+		return flow.OneWay
+	case !e.has(plainAck):
+		return flow.OneWay // SYN+ACK or RST again and again: nobody took it up
 	}
 	return flow.Established
 }

@@ -238,7 +238,10 @@ func (t *Table) count(e *entry, p *capture.Packet, side int) {
 		e.flags[side] |= p.Flags
 		if p.Flags&(flow.SYN|flow.FIN|flow.RST) != 0 {
 			e.tcp(p.Flags, side)
-		} else if e.has(synAckSeen) && e.has(clientB) == (side == sideB) {
+			return
+		}
+		e.state |= plainAck
+		if e.has(synAckSeen) && e.has(clientB) == (side == sideB) {
 			e.state |= completed
 		}
 	case flow.UDP:
