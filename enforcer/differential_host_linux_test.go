@@ -41,7 +41,11 @@ func TestHostsAgreeWithEvaluate(t *testing.T) {
 				svc := e.service(to.Is6())
 				keys = append(keys, flow.Key{Client: from, Server: to, ClientPort: uint16(20000 + i), ServerPort: svc.Port, Proto: svc.Proto})
 			}
-			tally.compare(t, e, keys, lab.send(t, e, keys))
+			fates := lab.send(t, e, keys)
+			if fates == nil {
+				t.Fatalf("seed %d: packets %v → %v were neither dropped nor seen to pass", seed, from, to)
+			}
+			tally.compare(t, e, keys, fates)
 			if t.Failed() {
 				t.Fatalf("seed %d, %v → %v; server's ruleset:\n%s\nclient's ruleset:\n%s", seed, from, to, lab.serverRules, lab.clientRules)
 			}

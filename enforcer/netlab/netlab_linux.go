@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -110,6 +111,25 @@ func Join(t testing.TB, name string, a *Space, aAddrs []string, b *Space, bAddrs
 	}
 	a.Address(t, name, aAddrs...)
 	b.Address(t, name, bAddrs...)
+	a.awaitCarrier(t, name)
+	b.awaitCarrier(t, name)
+}
+
+// awaitCarrier waits until the kernel has noticed that the link is up: until then
+// it drops what is sent.
+func (s *Space) awaitCarrier(t testing.TB, link string) {
+	t.Helper()
+	for range 500 {
+		l, err := s.link.LinkByName(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.Attrs().OperState == netlink.OperUp {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("link %s never came up", link)
 }
 
 // Address adds addresses to an interface and brings it up.
@@ -132,6 +152,30 @@ func (s *Space) Address(t testing.TB, link string, addrs ...string) {
 		}
 	}
 	s.up(t, link)
+	s.awaitLocal(t, addrs)
+}
+
+// awaitLocal waits until the kernel takes packets to these addresses for its own:
+// IPv6 addresses become so by a work queue, even without detecting duplicates.
+func (s *Space) awaitLocal(t testing.TB, addrs []string) {
+	t.Helper()
+	const routeLocal = 2 // RTN_LOCAL
+	for _, text := range addrs {
+		ip, _, err := net.ParseCIDR(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; ; i++ {
+			routes, err := s.link.RouteGet(ip)
+			if err == nil && len(routes) > 0 && routes[0].Type == routeLocal {
+				break
+			}
+			if i == 500 {
+				t.Fatalf("address %s never became local", text)
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
+	}
 }
 
 // Neighbour tells s for good which hardware address a neighbour on a link has: that
