@@ -13,8 +13,11 @@ import (
 // Input is what a file is made of. Set must be valid; the rest may be nil, and
 // what stands on it is then left out.
 type Input struct {
-	Set            *policy.Set
-	Map            *topology.Map          // who the selectors mean
+	Set *policy.Set
+	Map *topology.Map // who the selectors mean
+	// Members are the workloads with the addresses they hold: what selectors resolve
+	// to in address-based formats.
+	Members        []topology.Member
 	Recommendation *policy.Recommendation // evidence, decisions, coverage
 	Simulation     *policy.Simulation
 	Today, Draft   *policy.Reach // blast radius of one place, with and without the set
