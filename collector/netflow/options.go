@@ -1,6 +1,7 @@
 package netflow
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -20,6 +21,9 @@ type Options struct {
 	Exporters []Exporter
 	// OnlyListed drops what comes from exporters not in Exporters, until Admit.
 	OnlyListed bool
+	// Ignore are networks whose flows are dropped, and counted, when either end is
+	// in them.
+	Ignore []netip.Prefix
 	// ByPort tells exporters apart by source port too, for several behind one NAT.
 	ByPort bool
 	// MaxExporters bounds the exporters remembered; 0 means 1,024. A new one is
@@ -62,6 +66,9 @@ func (o *Options) defaults() {
 	}
 	if o.Batch <= 0 {
 		o.Batch = 4096
+	}
+	if o.Stitch.Seed == 0 {
+		o.Stitch.Seed = rand.Uint64() // keys hash tables only: records do not depend on it
 	}
 	t := &o.Templates
 	if t.Templates <= 0 {

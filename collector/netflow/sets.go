@@ -94,9 +94,10 @@ func (x *exporter) noFlow(n int) {
 func (d *Decoder) take(x *exporter, m *domain, c *plan.Context, rows []plan.Row) {
 	d.rows = rows // keep what Decode may have grown
 	x.stats.Rows += uint64(len(rows))
+	kept := 0
 	for i := range rows {
 		r := &rows[i]
-		if why := reject(r); why != flow.DropNone {
+		if why := d.reject(r); why != flow.DropNone {
 			x.stats.RowDrops.Add(why, 1)
 			continue
 		}
@@ -109,21 +110,40 @@ func (d *Decoder) take(x *exporter, m *domain, c *plan.Context, rows []plan.Row)
 		if d.observe != nil {
 			d.observe(m, r)
 		}
-		m.source.Sampling = m.rate(x, r)
-		x.stats.Sampling = m.source.Sampling
-		x.stats.Flows++
-		d.stitcher.Add(&m.source, r, d.now)
+		r.Sampling = m.rate(x, r)
+		if kept != i {
+			rows[kept] = *r
+		}
+		kept++
 	}
+	if kept == 0 {
+		return
+	}
+	x.stats.Sampling = rows[kept-1].Sampling
+	x.stats.Flows += uint64(kept)
+	d.stitcher.Add(&m.source, rows[:kept], d.now)
 }
 
-// reject says why a row is no flow: one that names no ends, or a firewall's
-// report of something other than a connection.
-func reject(r *plan.Row) flow.DropReason {
+// reject says why a row is not wanted: it names no ends, is a firewall's report of
+// something other than a connection, or lies in a network to ignore.
+func (d *Decoder) reject(r *plan.Row) flow.DropReason {
 	switch {
 	case r.Src.Unspecified() && r.Dst.Unspecified():
 		return flow.DropNoFlow
 	case r.Event == plan.EventAlert:
 		return flow.DropNoFlow
+	case len(d.o.Ignore) > 0 && d.ignored(r):
+		return flow.DropIgnored
 	}
 	return flow.DropNone
+}
+
+func (d *Decoder) ignored(r *plan.Row) bool {
+	src, dst := r.Src.Std(), r.Dst.Std()
+	for _, p := range d.o.Ignore {
+		if p.Contains(src) || p.Contains(dst) {
+			return true
+		}
+	}
+	return false
 }

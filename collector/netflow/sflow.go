@@ -119,22 +119,13 @@ func (d *Decoder) sample(x *exporter, m *domain, format uint32, b []byte) {
 	}
 	x.stats.DataSets++
 	r := plan.Row{InIf: in, OutIf: out, Sampling: rate, Egress: source == out && source != in, Packets: 1, First: d.now, Last: d.now}
-	x.stats.Rows++
 	if why, err := readSample(&r, w, count); why != flow.DropNone {
+		x.stats.Rows++
 		x.stats.RowDrops.Add(why, 1)
 		x.stats.LastError = err.Error()
 		return
 	}
-	if d.observe != nil {
-		d.observe(m, &r)
-	}
-	m.source.Sampling = max(rate, 1)
-	if x.settings.Sampling > 0 {
-		m.source.Sampling = x.settings.Sampling
-	}
-	x.stats.Sampling = m.source.Sampling
-	x.stats.Flows++
-	d.stitcher.Add(&m.source, &r, d.now)
+	d.take(x, m, &plan.Context{Export: d.now}, append(d.rows[:0], r))
 }
 
 var errNoHeader = errors.New("sflow flow sample without an IP header")

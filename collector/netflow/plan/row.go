@@ -99,7 +99,7 @@ type Row struct {
 
 	InIf, OutIf uint32
 	VNI         uint32
-	Sampling    uint32 // 1-in-N given in the record itself; 0 when absent
+	Sampling    uint32 // 1-in-N; as decoded: given in the record itself; 0 when absent
 	Sampler     uint32 // samplerId or selectorId; 0 when absent
 	VLAN        uint16
 

@@ -50,13 +50,17 @@ func icmpPorts(proto uint8, typeCode uint16) (asks, answers uint16, reply bool) 
 	return 0, typeCode, false
 }
 
-// count adds r to e. dir is the direction of r's source.
-func (s *Stitcher) count(e *entry, dir int, src *Source, r *plan.Row) {
-	n := uint64(max(src.Sampling, 1))
-	e.sampling = max(e.sampling, src.Sampling)
+// count adds r to entry i. dir is the direction of r's source.
+func (s *Stitcher) count(i uint32, dir int, src *Source, r *plan.Row) {
+	e := &s.t.slab[i]
+	n := uint64(max(r.Sampling, 1))
+	e.sampling = max(e.sampling, r.Sampling)
 	pt := point(src, r)
 	fwd := &e.half[dir]
-	pk, by := fwd.delta(r)
+	pk, by := r.Packets, r.Bytes
+	if r.Total {
+		pk, by = s.t.rareOf(i).totals[dir].delta(r)
+	}
 	fwd.add(pt, r, pk*n, by*n)
 	fwd.flags |= r.Flags
 	fwd.initFlags |= r.InitFlags
@@ -68,6 +72,9 @@ func (s *Stitcher) count(e *entry, dir int, src *Source, r *plan.Row) {
 		rev.initFlags |= r.RevInitFlags
 	}
 	e.note(dir, r)
+	if r.PostSrc != (plan.Addr{}) || r.PostDst != (plan.Addr{}) {
+		s.translated(i, dir, r)
+	}
 	if e.half[0].seen && e.half[1].seen {
 		s.exporters[src.Exporter].paired = true
 	}
@@ -95,11 +102,14 @@ func (e *entry) note(dir int, r *plan.Row) {
 			e.initiator = -1
 		}
 	}
-	if r.PostSrc != (plan.Addr{}) || r.PostDst != (plan.Addr{}) {
-		e.post = post{r.PostSrc, r.PostDst, r.PostSrcPort, r.PostDstPort}
-		if dir == 1 {
-			e.post = post{r.PostDst, r.PostSrc, r.PostDstPort, r.PostSrcPort}
-		}
+}
+
+// translated keeps what a NAT made of the tuple.
+func (s *Stitcher) translated(i uint32, dir int, r *plan.Row) {
+	x := s.t.rareOf(i)
+	x.postA, x.postB, x.postPortA, x.postPortB = r.PostSrc, r.PostDst, r.PostSrcPort, r.PostDstPort
+	if dir == 1 {
+		x.postA, x.postB, x.postPortA, x.postPortB = r.PostDst, r.PostSrc, r.PostDstPort, r.PostSrcPort
 	}
 }
 
@@ -117,15 +127,12 @@ func (h *half) add(pt uint64, r *plan.Row, packets, bytes uint64) {
 // delta turns cumulative counters (IE 85 and 86: totals since the flow began)
 // into what is new since the flow's previous record. A record that begins anew, or
 // whose totals went down, is taken as it is.
-func (h *half) delta(r *plan.Row) (packets, bytes uint64) {
+func (t *totals) delta(r *plan.Row) (packets, bytes uint64) {
 	packets, bytes = r.Packets, r.Bytes
-	if !r.Total {
-		return packets, bytes
+	if t.began == r.First && packets >= t.packets && bytes >= t.bytes {
+		packets, bytes = packets-t.packets, bytes-t.bytes
 	}
-	if h.began == r.First && packets >= h.base[0] && bytes >= h.base[1] {
-		packets, bytes = packets-h.base[0], bytes-h.base[1]
-	}
-	h.began, h.base = r.First, [2]uint64{r.Packets, r.Bytes}
+	t.began, t.packets, t.bytes = r.First, r.Packets, r.Bytes
 	return packets, bytes
 }
 

@@ -10,7 +10,7 @@ import (
 
 // Options configure a Stitcher. The zero value is usable.
 type Options struct {
-	// MaxFlows bounds the table, about 350 bytes each; 0 means 131,072.
+	// MaxFlows bounds the table, about 280 bytes each; 0 means 131,072.
 	MaxFlows int
 	// Wait is how long a half waits for the other direction; 0 means 60 s.
 	Wait time.Duration
@@ -35,7 +35,6 @@ type Source struct {
 	Exporter uint32 // what Exporter returned
 	Domain   uint32 // observation domain, source id or engine
 	Kind     flow.Source
-	Sampling uint32 // 1-in-N, by which the row's counters are multiplied; 0 or 1: unsampled
 	Scope    flow.Scope
 }
 
@@ -61,7 +60,16 @@ type Stitcher struct {
 	weak      []flow.Record // held back
 	weakSince flow.Time     // when the first of them came
 	now       flow.Time
+	keys      []keyed // of the batch at hand
+	touched   uint64  // keeps the compiler from dropping loads that only warm the cache
 	stats     Stats
+}
+
+// keyed is a row's key, worked out before it is needed.
+type keyed struct {
+	key  key
+	hash uint64
+	dir  int
 }
 
 type exporter struct {
@@ -111,28 +119,54 @@ func (s *Stitcher) Out() []flow.Record { return s.out }
 // Reset forgets the records that Out returned; their memory is used again.
 func (s *Stitcher) Reset() { s.out = s.out[:0] }
 
-// Add takes one row, seen at the collector's time at.
-func (s *Stitcher) Add(src *Source, r *plan.Row, at flow.Time) {
-	s.stats.Rows++
+// Add takes rows, seen at the collector's time at. Their Sampling says by what
+// their counters are multiplied: the operator's word and options data are already
+// in it.
+func (s *Stitcher) Add(src *Source, rows []plan.Row, at flow.Time) {
 	s.now = max(s.now, at)
-	k, dir := keyOf(r, src.Scope)
-	h := hash(&k, s.o.Seed)
-	i := s.t.find(&k, h)
+	s.stats.Rows += uint64(len(rows))
+	s.warm(src, rows)
+	for i := range rows {
+		s.add(src, &rows[i], &s.keys[i])
+	}
+}
+
+// warm works out the keys of rows and touches what the table holds for them. The
+// loads do not wait for each other, so that the processor overlaps the cache
+// misses that add would take one by one: 20 % of all time with 131,072 flows.
+func (s *Stitcher) warm(src *Source, rows []plan.Row) {
+	s.keys = s.keys[:0]
+	for i := range rows {
+		k, dir := keyOf(&rows[i], src.Scope)
+		s.keys = append(s.keys, keyed{k, hash(&k, s.o.Seed), dir})
+	}
+	for i := range s.keys {
+		s.touched += uint64(s.t.buckets[s.keys[i].hash&uint64(len(s.t.buckets)-1)])
+	}
+	for i := range s.keys {
+		if e := s.t.buckets[s.keys[i].hash&uint64(len(s.t.buckets)-1)]; e != none {
+			s.touched += s.t.slab[e].hash
+		}
+	}
+}
+
+func (s *Stitcher) add(src *Source, r *plan.Row, k *keyed) {
+	i := s.t.find(&k.key, k.hash)
 	if i == none {
-		i = s.create(&k, h, src, r)
+		i = s.create(&k.key, k.hash, src, r)
 	}
 	e := &s.t.slab[i]
 	if e.id != 0 && s.another(e, r) {
 		s.restart(i, src, r)
 	}
-	e.touched = at
-	if s.duplicate(e, dir, src, r) {
+	e.touched = s.now
+	if s.duplicate(e, k.dir, src, r) {
 		s.stats.Duplicates++
 		s.sighted(i, src.Exporter)
 		s.refresh(i)
 		return
 	}
-	s.count(e, dir, src, r)
+	s.count(i, k.dir, src, r)
 	if e.complete() {
 		s.report(i)
 		return

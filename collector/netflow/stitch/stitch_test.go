@@ -44,9 +44,7 @@ func newRig(o stitch.Options) *rig {
 }
 
 func (g *rig) add(src *stitch.Source, at flow.Time, rows ...plan.Row) {
-	for i := range rows {
-		g.Add(src, &rows[i], t0+at*second)
-	}
+	g.Add(src, rows, t0+at*second)
 }
 
 // brief is what most tests look at.
@@ -222,8 +220,9 @@ func TestFirewallEventsAreOneConnection(t *testing.T) {
 
 func TestSamplingScalesAndHidesAbsence(t *testing.T) {
 	g := newRig(stitch.Options{})
-	g.a.Sampling = 100
-	g.add(&g.a, 1, up(0, 0, 3, flow.SYN))
+	sampled := up(0, 0, 3, flow.SYN)
+	sampled.Sampling = 100
+	g.add(&g.a, 1, sampled)
 	g.Flush()
 	r := g.Out()[0]
 	if r.ClientPackets != 300 || r.ClientBytes != 30000 || r.SamplingRate != 100 {
@@ -303,11 +302,11 @@ func TestAddDoesNotAllocate(t *testing.T) {
 	g.Flush()
 	g.Reset()
 	i := uint16(0)
+	rows := []plan.Row{u, d}
 	if n := testing.AllocsPerRun(1000, func() {
 		i++
-		u.SrcPort, d.DstPort = i, i
-		g.Add(&g.a, &u, t0)
-		g.Add(&g.a, &d, t0)
+		rows[0].SrcPort, rows[1].DstPort = i, i
+		g.Add(&g.a, rows, t0)
 		g.Reset()
 	}); n != 0 {
 		t.Errorf("%v allocations for a flow", n)

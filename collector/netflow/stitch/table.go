@@ -24,8 +24,6 @@ type half struct {
 	first, last    flow.Time // of the records not yet reported
 	covered        flow.Time // the end of what has been counted so far
 	point          uint64    // the observation point whose records count
-	began          flow.Time // start of the cumulative counters below
-	base           [2]uint64 // cumulative packets and bytes already counted
 	rows           uint32    // records not yet reported
 	flags          uint8
 	initFlags      uint8
@@ -61,23 +59,32 @@ type entry struct {
 	others     [3]uint32
 	told       uint8 // how many of others have been reported
 	numOthers  uint8
-	post       post
+	hasRare    bool // its place in table.rare is in use
 }
 
-// post is what a NAT made of the tuple, in a, b order.
-type post struct {
-	a, b         plan.Addr
-	portA, portB uint16
+// rare is what few flows need, kept apart so that entries stay small.
+type rare struct {
+	totals [2]totals
+	// What a NAT made of the tuple, in a, b order.
+	postA, postB         plan.Addr
+	postPortA, postPortB uint16
+}
+
+// totals are the cumulative counters of one direction as last exported.
+type totals struct {
+	began          flow.Time
+	packets, bytes uint64
 }
 
 // list is a doubly linked list through entries, oldest first.
 type list struct{ head, tail uint32 }
 
-// table is a chained hash table of entries in one slab that grows to its bound.
+// table is a chained hash table of entries in one slab, bounded.
 type table struct {
 	seed    uint64
 	buckets []uint32
-	slab    []entry
+	slab    []entry // neither slab moves: their memory is reserved whole and touched as far as it is used
+	rare    []rare  // by the same index
 	free    []uint32
 	limit   int
 	waiting list // flows with something to report, in order of deadline
@@ -86,7 +93,11 @@ type table struct {
 
 func newTable(limit int, seed uint64) *table {
 	size := 1 << bits.Len(uint(max(limit, 16)-1))
-	t := &table{seed: seed, limit: limit, buckets: make([]uint32, size), waiting: list{none, none}, idle: list{none, none}}
+	t := &table{
+		seed: seed, limit: limit, buckets: make([]uint32, size),
+		slab: make([]entry, 0, limit), rare: make([]rare, limit),
+		waiting: list{none, none}, idle: list{none, none},
+	}
 	for i := range t.buckets {
 		t.buckets[i] = none
 	}
@@ -134,6 +145,15 @@ func (t *table) insert(k *key, h uint64) uint32 {
 	*e = entry{key: *k, hash: h, chain: *bucket, prev: none, next: none}
 	*bucket = i
 	return i
+}
+
+// rareOf gives entry i its place for what few flows need.
+func (t *table) rareOf(i uint32) *rare {
+	if e := &t.slab[i]; !e.hasRare {
+		e.hasRare = true
+		t.rare[i] = rare{}
+	}
+	return &t.rare[i]
 }
 
 // remove forgets entry i, which must be in no list.
