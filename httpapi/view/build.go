@@ -40,8 +40,9 @@ func (x *Index) Build(q Query) *View {
 	}
 	b.groups(g)
 	b.countReview()
-	v := &View{Since: x.Map.Since, Until: x.Map.Until, Boxes: b.boxes, Keys: x.labelKeys()}
+	v := &View{Since: x.Map.Since, Until: x.Map.Until, Zones: []Zone{}, Keys: x.labelKeys()}
 	b.links(v)
+	v.Boxes = append([]Box{}, b.boxes...) // never null on the wire
 	b.count(v)
 	place(v)
 	return v

@@ -13,7 +13,7 @@ import (
 )
 
 // Need skips t unless every named thing is there. A name is a program on PATH, or
-// one of "root", "netns", "corpus", "engine", "chromium". REQUIRE is a
+// one of "root", "netns", "corpus", "engine", "ui". REQUIRE is a
 // comma-separated list of names, or "all".
 func Need(t testing.TB, names ...string) {
 	t.Helper()
@@ -58,6 +58,12 @@ func missing(name string) string {
 	case "engine":
 		if _, err := os.Stat(EngineLibrary()); err != nil {
 			return "no ClickHouse library; run make engine"
+		}
+	case "ui":
+		for _, f := range []string{"dist/index.html", "node_modules/playwright-core"} {
+			if _, err := os.Stat(filepath.Join(Root(), "ui", f)); err != nil {
+				return "dashboard not built; run make ui"
+			}
 		}
 	default:
 		if _, err := exec.LookPath(name); err != nil {

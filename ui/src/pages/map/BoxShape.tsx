@@ -36,7 +36,6 @@ export const BoxShape = memo(function BoxShape({ box, index, lit, selection, onS
         type="button"
         className="face"
         aria-pressed={chosen}
-        aria-label={`${name}, ${kindName(box)}, ${many(box.nodes, 'workload')}, priority ${box.priority}`}
         onClick={() => onSelect(chosen ? null : { box: box.id })}
         onDoubleClick={() => box.opens && onToggle(box.id)}
         onKeyDown={(e) => {
@@ -51,6 +50,10 @@ export const BoxShape = memo(function BoxShape({ box, index, lit, selection, onS
           {box.priority === 'critical' || box.priority === 'high' ? <PriorityMark priority={box.priority} /> : null}
         </span>
         <Meta box={box} />
+        <span className="unseen">
+          {' '}
+          {kindName(box)}, priority {box.priority}
+        </span>
       </button>
       {box.opens ? (
         <button type="button" className="opener" aria-expanded={box.open ?? false} aria-label={`${box.open ? 'Close' : 'Open'} ${name}`} title={box.open ? 'Close' : 'Open'} onClick={() => onToggle(box.id)}>

@@ -68,6 +68,7 @@ export function Canvas({ view, selection, onSelect, onToggle, seek }: Props) {
       aria-label="Dependency map. Arrow keys move, plus and minus zoom, 0 shows everything."
       tabIndex={-1}
       onKeyDown={keys}
+      onScroll={(e) => unscroll(e.currentTarget, setCamera)}
       {...drag}
     >
       <div className="board" style={{ transform: `translate(${camera.x}px, ${camera.y}px) scale(${camera.zoom})` }}>
@@ -128,12 +129,24 @@ function useCamera(
     if (old && was && is) setCamera((c) => (is.open ? centreOn(c, is, size) : keepInSight(follow(c, was, is), is, size)))
     else if (!old || old.size.w !== view.size.w || old.size.h !== view.size.h) setCamera(() => fit(view.size, size))
     anchor.current = undefined
+    // A box that opens is drawn anew, below the links; whoever sat on it sits on it still.
+    if (id !== undefined && document.activeElement === document.body) {
+      el.querySelector<HTMLElement>(`[data-box="${CSS.escape(id)}"] > .face`)?.focus({ preventScroll: true })
+    }
   }, [view, screen, anchor, setCamera])
   useEffect(() => {
     const el = screen.current
     const box = view.boxes.find((b) => b.id === seek)
     if (el && box) setCamera((c) => centreOn(c, box, { w: el.clientWidth, h: el.clientHeight }))
   }, [seek, view, screen, setCamera])
+}
+
+/** Browsers scroll to what the tab key reaches; here it is the camera that moves. */
+function unscroll(el: HTMLElement, setCamera: (f: (c: Camera) => Camera) => void) {
+  const { scrollLeft, scrollTop } = el
+  if (scrollLeft === 0 && scrollTop === 0) return
+  el.scrollTo(0, 0)
+  setCamera((c) => ({ ...c, x: c.x - scrollLeft, y: c.y - scrollTop }))
 }
 
 /** When the panel takes part of the screen, what was chosen must not end up behind it. */

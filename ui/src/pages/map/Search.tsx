@@ -17,21 +17,31 @@ export function Search({ query, onFind }: { query: URLSearchParams; onFind: (pat
   }, [text])
   useSlash(input)
   const key = asked === '' ? null : `search ${asked} ${JSON.stringify(scope)}`
-  const { data, error } = useResource(key, (signal) => get('/api/v1/map/search', { ...scope, q: asked, limit: 12 }, signal))
-  const hits = asked === '' ? [] : (data?.hits ?? [])
+  const { data, error, stale } = useResource(key, (signal) => get('/api/v1/map/search', { ...scope, q: asked, limit: 12 }, signal))
+  const hits = asked === '' || stale ? [] : (data?.hits ?? [])
+  // Enter before the answer to what stands in the field: taken once that is there.
+  const [eager, setEager] = useState(false)
+  const settled = asked === text.trim() && !stale && data !== undefined
 
   const choose = (hit: Hit | undefined) => {
     if (!hit) return
     setText('')
     setAsked('')
+    setEager(false)
     input.current?.blur()
     onFind(hit.path)
   }
+  useEffect(() => {
+    if (eager && settled) choose(hits[at])
+  })
   const keys = (e: KeyboardEvent) => {
     if (e.key === 'ArrowDown' || e.key === 'ArrowUp') {
       e.preventDefault()
       setAt((i) => Math.max(0, Math.min(hits.length - 1, i + (e.key === 'ArrowDown' ? 1 : -1))))
-    } else if (e.key === 'Enter') choose(hits[at])
+    } else if (e.key === 'Enter') {
+      setAsked(text.trim())
+      setEager(true)
+    }
     else if (e.key === 'Escape') setText('')
   }
   return (
@@ -49,6 +59,7 @@ export function Search({ query, onFind }: { query: URLSearchParams; onFind: (pat
         onChange={(e) => {
           setText(e.target.value)
           setAt(0)
+          setEager(false)
         }}
         onKeyDown={keys}
       />
@@ -59,7 +70,7 @@ export function Search({ query, onFind }: { query: URLSearchParams; onFind: (pat
               <strong>{hit.name}</strong> <span>{hit.why}</span>
             </li>
           ))}
-          {hits.length === 0 ? <li className="none">{error ? error.message : data ? 'Nothing matches.' : 'Searching…'}</li> : null}
+          {hits.length === 0 ? <li className="none">{error ? error.message : settled ? 'Nothing matches.' : 'Searching…'}</li> : null}
         </ul>
       ) : null}
     </div>

@@ -1,0 +1,193 @@
+// Walks through the dashboard as a new user would. Arguments: the address of a
+// server over the hand-made estate, of one without traffic, of one that fails,
+// and a folder for screenshots.
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { check, open, run } from './browser.mjs'
+
+const [full, empty, broken, out] = process.argv.slice(2)
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const { browser, page, complaints } = await open()
+
+const box = (id) => page.locator(`[data-box="${id}"]`)
+const face = (id) => box(id).locator('.face')
+const panel = page.locator('.panel')
+const shot = (name) => page.screenshot({ path: `${out}/${name}.png` })
+
+async function accessible(where) {
+  await page.evaluate(axe)
+  const found = await page.evaluate(async () => {
+    const r = await window.axe.run(document, { resultTypes: ['violations'] })
+    return r.violations.filter((v) => v.impact === 'serious' || v.impact === 'critical').map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.target.join(' ') + ' ' + (n.any[0]?.message ?? '')).join('; ')}`)
+  })
+  check(found.length === 0, `${where}: ${found.join('\n')}`)
+}
+
+await run(page, out, [
+  ['the map opens', async () => {
+    await page.goto(`${full}/`)
+    await box('app:payments-prod').waitFor()
+    check(/22 boxes for 574 hosts/.test(await page.locator('.drawn').textContent()), 'the toolbar should say how much is drawn')
+    await shot('map')
+    await accessible('map')
+  }],
+  ['no two boxes overlap', async () => {
+    const overlaps = await page.evaluate(() => {
+      const rects = [...document.querySelectorAll('.box')].map((e) => [e.dataset.box, e.getBoundingClientRect()])
+      return rects.flatMap(([a, r], i) => rects.slice(0, i).filter(([, s]) => r.left < s.right && s.left < r.right && r.top < s.bottom && s.top < r.bottom).map(([b]) => `${a} and ${b}`))
+    })
+    check(overlaps.length === 0, overlaps.join(', '))
+  }],
+  ['an application opens', async () => {
+    await box('app:payments-prod').locator('.opener').click()
+    await page.getByRole('button', { name: /^Gateway.*role, priority critical/ }).waitFor()
+    check(page.url().includes('expand=app%3Apayments-prod'), 'what is open belongs in the address')
+    await shot('opened')
+  }],
+  ['a role opens to its workloads', async () => {
+    await box('app:payments-prod').locator('.opener').focus()
+    await page.getByRole('button', { name: 'Open Gateway' }).click()
+    await box('node:payments-gateway-prod-004').waitFor()
+  }],
+  ['a link tells what is used', async () => {
+    await page.goto(`${full}/map`)
+    await page.locator('path.hit[data-link="app:climate-prod→app:point-of-sale-prod"]').dispatchEvent('click')
+    await panel.getByText('SMB 445').waitFor()
+    check((await panel.innerText()).includes('the TCP handshake'), 'the panel should say how the direction is known')
+    await panel.getByText('SMB 445').click()
+    await panel.getByText('Newest records').waitFor()
+    await shot('link')
+    await accessible('link panel')
+  }],
+  ['a workload is found, and what it can reach', async () => {
+    await page.locator('.canvas').press('/')
+    await page.keyboard.type('climate-controller-prod-003')
+    await page.getByRole('option').first().waitFor()
+    await page.keyboard.press('Enter')
+    await panel.getByRole('heading', { name: 'climate-controller-prod-003' }).waitFor()
+    await panel.getByText('What can it reach?').click()
+    await panel.getByText('Ways to what matters most, today').waitFor()
+    check((await panel.locator('.paths li').count()) > 0, 'a path to payment should be shown')
+    await shot('reach')
+    await accessible('reach')
+  }],
+  ['an address brings back the same view', async () => {
+    const before = await page.locator('.panel h2').innerText()
+    await page.reload()
+    await panel.waitFor()
+    check((await page.locator('.panel h2').innerText()) === before, 'the selection should survive a reload')
+  }],
+  ['labels are accepted', async () => {
+    await page.goto(`${full}/map?box=app%3Acustomers-prod`)
+    await panel.getByRole('button', { name: 'Accept' }).first().click()
+    await panel.getByText(/accepted/).waitFor()
+  }],
+  ['only the neighbourhood, then everything', async () => {
+    await panel.getByRole('button', { name: 'Neighbourhood' }).click()
+    await page.waitForFunction(() => document.querySelectorAll('.box').length < 15)
+    await page.getByRole('button', { name: /Neighbourhood only/ }).click()
+    await box('app:office-prod').waitFor()
+  }],
+  ['infrastructure and grouping', async () => {
+    await page.goto(`${full}/map`)
+    const before = await page.locator('.link').count()
+    await page.getByText('Infrastructure links').click()
+    await page.waitForFunction((n) => document.querySelectorAll('.link').length > n, before)
+    await page.getByLabel('Group by').selectOption('env')
+    await box('group:env=staging').waitFor()
+    await shot('by-environment')
+  }],
+  ['the keyboard is enough', async () => {
+    await page.goto(`${full}/map`)
+    await face('app:webshop-prod').focus()
+    await page.keyboard.press('Enter')
+    await panel.getByRole('heading', { name: 'Webshop' }).waitFor()
+    await face('app:webshop-prod').focus()
+    await page.keyboard.press('Space')
+    await page.getByRole('button', { name: 'Close Webshop' }).waitFor()
+    const before = await page.locator('.board').getAttribute('style')
+    await page.keyboard.press('+')
+    await page.waitForFunction((s) => document.querySelector('.board').getAttribute('style') !== s, before)
+  }],
+  ['rules with their evidence', async () => {
+    await page.getByRole('link', { name: 'Rules' }).click()
+    await page.getByRole('heading', { name: 'payments-prod' }).click()
+    await page.locator('.sentence:visible').first().click()
+    await page.getByText('Examples, busiest first').waitFor()
+    await shot('rules')
+    await accessible('rules')
+    await page.getByText('Ringfence').click()
+    await page.waitForURL(/level=ringfence/)
+  }],
+  ['a decision is taken', async () => {
+    await page.getByRole('tab', { name: /For decision/ }).click()
+    await page.getByRole('button', { name: 'Deny' }).first().click()
+    await page.locator('button.deny[aria-pressed="true"]').first().waitFor()
+    await shot('decisions')
+    await accessible('decisions')
+  }],
+  ['an export is previewed', async () => {
+    await page.getByRole('button', { name: 'Export…' }).click()
+    await page.getByRole('button', { name: 'Preview' }).first().click()
+    await page.locator('dialog pre').waitFor()
+    check((await page.locator('dialog').innerText()).includes('cannot say'), 'losses should be named')
+    await page.getByRole('button', { name: 'Close' }).click()
+  }],
+  ['the simulation, four ways', async () => {
+    await page.getByRole('link', { name: 'Simulation' }).click()
+    await page.getByRole('tab', { name: /Would break/ }).waitFor()
+    await page.getByRole('tab', { name: /Allowed and seen/ }).click()
+    await page.getByRole('cell', { name: 'tcp/8443' }).first().waitFor()
+    await shot('simulation')
+    await accessible('simulation')
+  }],
+  ['a policy of one’s own, wrong and then right', async () => {
+    await page.getByText('Try a policy of your own').click()
+    const yaml = page.getByLabel('Policy in YAML')
+    await yaml.fill('kind: Nonsense')
+    await page.getByRole('button', { name: 'Replay' }).click()
+    await page.getByRole('alert').waitFor()
+    await yaml.fill('apiVersion: bulkhead/v1\nkind: Policy\nmetadata: {name: p}\nspec:\n  scope: {app: payments, env: prod}\n  stage: monitor\n  rules:\n  - name: r\n    from: [{app: webshop}]\n    to: [{app: payments}]\n    services: [tcp/8443]\n')
+    await page.getByRole('button', { name: 'Replay' }).click()
+    await page.getByText('Back to the recommendation').waitFor()
+  }],
+  ['the status', async () => {
+    await page.getByRole('link', { name: 'Status' }).click()
+    await page.getByText('no-template').waitFor()
+    await shot('status')
+    await accessible('status')
+  }],
+  ['dark colours', async () => {
+    await page.emulateMedia({ colorScheme: 'dark' })
+    await page.goto(`${full}/map?box=app%3Apayments-prod`)
+    await panel.getByRole('heading', { name: 'Payments' }).waitFor()
+    await shot('dark')
+    await accessible('dark map')
+    await page.goto(`${full}/rules`)
+    await page.getByRole('heading', { name: 'payments-prod' }).waitFor()
+    await accessible('dark rules')
+    await page.emulateMedia({ colorScheme: 'light' })
+  }],
+  ['without traffic every page says what to do', async () => {
+    await page.goto(`${empty}/map`)
+    await page.getByText('bulkhead import').waitFor()
+    await shot('empty')
+    await page.goto(`${empty}/rules`)
+    await page.getByText('No rules yet').waitFor()
+  }],
+  ['failures are explained and can be retried', async () => {
+    for (const name of ['map', 'rules', 'simulation', 'status']) {
+      await page.goto(`${broken}/${name}`)
+      await page.getByText('the store is away').first().waitFor()
+      await page.getByRole('button', { name: 'Try again' }).first().waitFor()
+    }
+    await shot('failed-store')
+  }],
+  ['names from the wire are only text', async () => {
+    await page.goto(`${full}/map?expand=app%3Ainventory-prod&box=app%3Ainventory-prod`)
+    await panel.getByText('onerror').first().waitFor()
+    check(await page.evaluate(() => window.hacked === undefined), 'a name ran as script')
+  }],
+  ['nothing complained', async () => check(complaints.length === 0, complaints.join('\n'))],
+])
+await browser.close()
