@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/bulkhead/bulkhead/internal/strictyaml"
+	"github.com/bulkhead/bulkhead/topology"
+)
+
+func inventoryCmd(a *app) *cobra.Command {
+	cmd := &cobra.Command{Use: "inventory", Short: "Who is there: workloads, their addresses over time, named networks"}
+	var dryRun bool
+	imp := &cobra.Command{
+		Use: "import FILE", Short: "Replace the inventory by a YAML file; nothing is applied unless all of it is good", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			next, err := readInventory(args[0])
+			if err != nil {
+				return err
+			}
+			return a.with(cmd.Context(), func(s *session) error {
+				var before topology.Inventory
+				if _, err := s.load(cmd.Context(), docInventory, docOnly, &before); err != nil {
+					return err
+				}
+				for _, l := range inventoryDiff(&before, next) {
+					fmt.Fprintln(a.out, printable(l))
+				}
+				if dryRun {
+					return nil
+				}
+				return s.saveInventory(cmd.Context(), next, "imported "+args[0])
+			})
+		},
+	}
+	imp.Flags().BoolVar(&dryRun, "dry-run", false, "show what would change, change nothing")
+	show := &cobra.Command{
+		Use: "show", Short: "Print the inventory as YAML", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), func(s *session) error {
+				var inv topology.Inventory
+				if _, err := s.load(cmd.Context(), docInventory, docOnly, &inv); err != nil {
+					return err
+				}
+				if a.json {
+					return a.printJSON(inv)
+				}
+				return yaml.NewEncoder(a.out).Encode(inv)
+			})
+		},
+	}
+	cmd.AddCommand(imp, show)
+	return cmd
+}
+
+func readInventory(file string) (*topology.Inventory, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	var inv topology.Inventory
+	if err := strictyaml.Decode(data, file, &inv); err != nil {
+		return nil, usageError{err}
+	}
+	if _, err := topology.NewIndex(&inv); err != nil {
+		return nil, usagef("%s: %w", file, err)
+	}
+	return &inv, nil
+}
+
+// inventoryDiff says in lines what workloads come, go and change.
+func inventoryDiff(old, new *topology.Inventory) []string {
+	before := map[string]string{}
+	for i := range old.Workloads {
+		before[old.Workloads[i].ID] = workloadLine(&old.Workloads[i])
+	}
+	var lines []string
+	for i := range new.Workloads {
+		w := &new.Workloads[i]
+		line := workloadLine(w)
+		switch was, known := before[w.ID]; {
+		case !known:
+			lines = append(lines, "+ "+line)
+		case was != line:
+			lines = append(lines, "- "+was, "+ "+line)
+		}
+		delete(before, w.ID)
+	}
+	for i := range old.Workloads {
+		if line, gone := before[old.Workloads[i].ID]; gone {
+			lines = append(lines, "- "+line)
+		}
+	}
+	return lines
+}
+
+func workloadLine(w *topology.Workload) string {
+	var addrs []string
+	for _, a := range w.Addresses {
+		s := a.Addr.String()
+		if !a.From.IsZero() || !a.To.IsZero() {
+			s += fmt.Sprintf(" (%s–%s)", a.From.Format("2006-01-02T15:04"), a.To.Format("2006-01-02T15:04"))
+		}
+		addrs = append(addrs, s)
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s %s [%s] %s", w.ID, w.Name, w.Labels, strings.Join(addrs, ", ")))
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bulkhead/bulkhead/policy"
+	"github.com/bulkhead/bulkhead/recommender"
+	"github.com/bulkhead/bulkhead/topology"
+)
+
+func reachCmd(a *app) *cobra.Command {
+	var w window
+	var file string
+	cmd := &cobra.Command{
+		Use: "reach NODE", Short: "How far a compromise of a workload or network spreads, hop by hop, today or under a policy",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var set *policy.Set
+			var err error
+			if file != "" {
+				if set, err = readPolicy(file); err != nil {
+					return err
+				}
+			}
+			return a.with(cmd.Context(), func(s *session) error {
+				m, _, err := s.windowMap(cmd.Context(), &w)
+				if err != nil {
+					return err
+				}
+				from, err := findNode(m, args[0])
+				if err != nil {
+					return err
+				}
+				r, err := recommender.BlastRadius(m, set, from)
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.printJSON(r)
+				}
+				return writeReach(a.out, m, r)
+			})
+		},
+	}
+	w.flags(cmd)
+	cmd.Flags().StringVar(&file, "policy", "", "as it would be under this policy, enforced")
+	return cmd
+}
+
+// findNode finds a node by id, name or address.
+func findNode(m *topology.Map, word string) (string, error) {
+	var near []string
+	for i := range m.Graph.Nodes {
+		n := &m.Graph.Nodes[i]
+		if n.ID == word || n.Name == word || n.ID == "net:"+word {
+			return n.ID, nil
+		}
+		for _, a := range n.Addrs {
+			if a.String() == word {
+				return n.ID, nil
+			}
+		}
+		if strings.Contains(n.ID, word) && len(near) < 5 {
+			near = append(near, n.ID)
+		}
+	}
+	if len(near) > 0 {
+		return "", usagef("nothing on the map is called %q; near: %s", word, strings.Join(near, ", "))
+	}
+	return "", usagef("nothing on the map is called %q or has it as an address", word)
+}
+
+func writeReach(w io.Writer, m *topology.Map, r *policy.Reach) error {
+	fmt.Fprintf(w, "%s reaches %d of %d workloads\n", printable(r.From), r.Reachable, r.Inside)
+	for i, n := range r.ByHop {
+		fmt.Fprintf(w, "  hop %d: %d\n", i+1, n)
+	}
+	if len(r.Paths) == 0 {
+		_, err := fmt.Fprintln(w, "no path to a critical workload")
+		return err
+	}
+	fmt.Fprintln(w, "shortest paths to critical workloads:")
+	for _, p := range r.Paths {
+		fmt.Fprintf(w, "  %s\n", printable(pathWords(m, p)))
+	}
+	return nil
+}
+
+func pathWords(m *topology.Map, p policy.AttackPath) string {
+	var b strings.Builder
+	for i, n := range p.Nodes {
+		if i > 0 {
+			fmt.Fprintf(&b, " → %s → ", p.Services[i-1])
+		}
+		b.WriteString(m.Graph.Nodes[n].Name)
+	}
+	return b.String()
+}

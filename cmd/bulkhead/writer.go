@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/bulkhead/bulkhead/flow"
+	"github.com/bulkhead/bulkhead/store"
+	"github.com/bulkhead/bulkhead/topology"
+)
+
+// stampedWriter stands between collectors and the store: it stamps records with
+// the workloads that held their addresses when the flow was seen. Safe for
+// concurrent use.
+type stampedWriter struct {
+	*store.Writer
+	index atomic.Pointer[topology.Index]
+}
+
+// writer opens the store's writer under the current inventory. An import waits for
+// the store; a live sensor never does.
+func (s *session) writer(ctx context.Context, wait bool) (*stampedWriter, error) {
+	index, err := s.inventory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.store.NewWriter(context.WithoutCancel(ctx), store.WriterOptions{
+		SpoolDir: filepath.Join(s.app.cfg.DataDir, "spool"), SpoolBytes: s.app.cfg.ClickHouse.SpoolBytes,
+		Wait: wait, CloseTimeout: drainTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	sw := &stampedWriter{Writer: w}
+	sw.index.Store(index)
+	return sw, nil
+}
+
+// Records stamps and stores.
+func (w *stampedWriter) Records(rs []flow.Record) error {
+	index := w.index.Load()
+	for i := range rs {
+		index.Stamp(&rs[i])
+	}
+	return w.Writer.Records(rs)
+}
+
+// flush stores everything taken so far, however long the store needs, unless ctx
+// ends first.
+func (w *stampedWriter) flush(ctx context.Context) error { return w.Flush(ctx) }
