@@ -71,6 +71,7 @@ func Build(in Input, opt Options) (*topology.Map, error) {
 	w.findInfrastructure()
 	w.findRoles()
 	w.findApplications()
+	w.setFindings(append(w.m.Infrastructure, w.balancers()...))
 	w.splitRoles()
 	w.nameGroups()
 	w.propose()

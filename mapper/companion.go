@@ -36,7 +36,7 @@ func (w *work) companion(i int32) (topology.Finding, bool) {
 	found := topology.Finding{Node: i, Confidence: 0.75}
 	for _, d := range w.adj.serves(i) {
 		c := w.deps[d].Client
-		if w.passing(d) || w.class[c] == w.class[i] {
+		if w.passing(d) || (w.infra[c] < 0 && w.class[c] == w.class[i]) {
 			continue
 		}
 		if w.infra[c] < 0 {

@@ -40,13 +40,45 @@ type reach struct {
 	peers   int
 	classes int
 	total   int // classes there are, this node's own left out
+	pooled  int // classes that this node's whole class reaches so
+	of      []int32
 }
 
+// share is the part of all classes reached, by the node's class together:
+// clients spread over equal servers.
 func (r *reach) share() float64 {
 	if r.total == 0 {
 		return 0
 	}
-	return float64(r.classes) / float64(r.total)
+	return float64(r.pooled) / float64(r.total)
+}
+
+// pool counts what all nodes of a class reach together. A node that reaches less
+// than half of that is not one of the equals, and keeps its own count.
+func (w *work) pool(rs []reach) {
+	type key struct {
+		class   int32
+		dir     uint64
+		service flow.Service
+	}
+	all := map[key]map[int32]bool{}
+	for i := range rs {
+		k := key{w.class[rs[i].node], rs[i].dir, rs[i].service}
+		if all[k] == nil {
+			all[k] = map[int32]bool{}
+		}
+		for _, c := range rs[i].of {
+			all[k][c] = true
+		}
+	}
+	for i := range rs {
+		r := &rs[i]
+		r.pooled = len(all[key{w.class[r.node], r.dir, r.service}])
+		if 2*r.classes < r.pooled {
+			r.pooled = r.classes
+		}
+		r.of = nil
+	}
 }
 
 // findInfrastructure fills m.Infrastructure and w.infra from what nodes serve, how
@@ -55,6 +87,7 @@ func (w *work) findInfrastructure() {
 	w.class, w.classes = w.findClasses()
 	var found []topology.Finding
 	reaches := w.reaches()
+	w.pool(reaches)
 	for start := 0; start < len(reaches); {
 		end := start + 1
 		for end < len(reaches) && reaches[end].node == reaches[start].node {
@@ -78,21 +111,29 @@ func (w *work) setFindings(found []topology.Finding) {
 	for i := range w.infra {
 		w.infra[i] = -1
 	}
+	size := w.classSizes()
 	for k, f := range w.m.Infrastructure {
+		if f.Kind == KindScanner && size[w.class[f.Node]] > 2 {
+			continue // it scans, and is otherwise one like many others: it stays with them
+		}
 		w.infra[f.Node] = int32(k)
 	}
 }
 
-// reaches measures every service of every inside node in both directions.
-func (w *work) reaches() []reach {
-	size := make([]int32, w.classes)
-	inside := 0
+func (w *work) classSizes() []int {
+	size := make([]int, w.classes)
 	for i := range w.nodes {
 		if w.nodes[i].Inside() {
 			size[w.class[i]]++
 		}
 	}
-	for _, n := range size {
+	return size
+}
+
+// reaches measures every service of every inside node in both directions.
+func (w *work) reaches() []reach {
+	inside := 0
+	for _, n := range w.classSizes() {
 		if n > 0 {
 			inside++
 		}
@@ -143,6 +184,7 @@ func (w *work) appendReaches(out []reach, i int32, dir uint64, total int) []reac
 		}
 		if (r.peers == 1 || uses[k-1].class != u.class) && u.class != w.class[i] {
 			r.classes++
+			r.of = append(r.of, u.class)
 		}
 	}
 	return out
@@ -151,7 +193,7 @@ func (w *work) appendReaches(out []reach, i int32, dir uint64, total int) []reac
 // Shares of classes beyond which a service is shared for structure alone, without
 // a known port: more than this part of all classes, and at least minClasses.
 const (
-	sharedShare = 0.4
+	sharedShare = 0.3
 	minClasses  = 4
 )
 
@@ -162,7 +204,7 @@ func (w *work) judge(rs []reach) (topology.Finding, bool) {
 	}
 	best := -1
 	for k := range rs {
-		if rs[k].classes >= minClasses && rs[k].share() > sharedShare && (best < 0 || rs[k].classes > rs[best].classes) {
+		if rs[k].pooled >= minClasses && rs[k].classes >= minClasses/2 && rs[k].share() > sharedShare && (best < 0 || rs[k].classes > rs[best].classes) {
 			best = k
 		}
 	}
@@ -175,7 +217,7 @@ func (w *work) judge(rs []reach) (topology.Finding, bool) {
 	if r.dir == asClient {
 		f.Kind, verb = KindCollector, "uses"
 	}
-	f.Why = fmt.Sprintf("%s %s %s %d nodes of %d different kinds (%.0f %% of all kinds)", verb, r.service, preposition(r.dir), r.peers, r.classes, 100*r.share())
+	f.Why = fmt.Sprintf("%s %s %s %d nodes of %d different kinds; its like reach %.0f %% of all kinds", verb, r.service, preposition(r.dir), r.peers, r.classes, 100*r.share())
 	return f, true
 }
 
