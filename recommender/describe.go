@@ -11,11 +11,11 @@ import (
 )
 
 // rule writes one cover down as a rule of own's policy.
-func (d *draft) rule(own appKey, c cover) policy.Rule {
-	froms, tos := d.placesOf(c[byFrom]), d.placesOf(c[byTo])
+func (d *draft) rule(own appKey, c policy.Cover) policy.Rule {
+	froms, tos := d.placesOf(c[policy.ByFrom]), d.placesOf(c[policy.ByTo])
 	r := policy.Rule{Name: ruleName(own, froms, tos), From: d.peers(froms), To: d.peers(tos)}
 	var services []string
-	for _, s := range c[byService] {
+	for _, s := range c[policy.ByService] {
 		svc := d.svcs[s]
 		services = append(services, serviceWords(svc))
 		if svc.Proto == 0 {
@@ -38,21 +38,21 @@ func (d *draft) placesOf(numbers []int32) []place {
 }
 
 // why explains what was widened on evidence: the baseline and the port ranges.
-func (d *draft) why(c cover) (words string) {
-	if d.places[c[byFrom][0]].every {
+func (d *draft) why(c policy.Cover) (words string) {
+	if d.places[c[policy.ByFrom][0]].every {
 		var needs []string
-		for _, s := range c[byService] {
+		for _, s := range c[policy.ByService] {
 			needs = append(needs, baselineName(d.svcs[s]))
 		}
 		words = " Part of the baseline: a machine does not work without " + listWords(needs) + "."
 	}
 	seen := map[string][]uint16{}
 	for between, g := range d.ranges {
-		if !slices.ContainsFunc(c[byService], func(s int32) bool { return d.svcs[s] == g.service }) {
+		if !slices.ContainsFunc(c[policy.ByService], func(s int32) bool { return d.svcs[s] == g.service }) {
 			continue
 		}
 		from, to := d.groups[between.client].groupKey, d.groups[between.server].groupKey
-		if holds(d.placesOf(c[byFrom]), from) && holds(d.placesOf(c[byTo]), to) {
+		if holds(d.placesOf(c[policy.ByFrom]), from) && holds(d.placesOf(c[policy.ByTo]), to) {
 			key := g.service.String() + " stands for " + g.why
 			seen[key] = append(seen[key], g.ports...)
 		}

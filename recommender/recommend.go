@@ -67,8 +67,8 @@ type draft struct {
 	placeAt  map[place]int32
 	svcs     []policy.Service
 	svcAt    map[policy.Service]int32
-	byPolicy []map[cell][]int32 // per application: dependencies behind each cell
-	names    map[string]bool    // policy names in use
+	byPolicy []map[policy.Cell][]int32 // per application: dependencies behind each cell
+	names    map[string]bool           // policy names in use
 	named    map[appKey]string
 }
 
@@ -76,7 +76,7 @@ type draft struct {
 // protects its server, and with egress restricted of the client's too.
 func (d *draft) collect() {
 	d.placeAt, d.svcAt = map[place]int32{}, map[policy.Service]int32{}
-	d.byPolicy = make([]map[cell][]int32, len(d.apps))
+	d.byPolicy = make([]map[policy.Cell][]int32, len(d.apps))
 	d.names, d.named = map[string]bool{}, map[appKey]string{}
 	baseline := d.baseline()
 	for i := range d.m.Graph.Deps {
@@ -85,25 +85,25 @@ func (d *draft) collect() {
 			continue
 		}
 		client, server := &d.groups[d.groupOf[dep.Client]], &d.groups[d.groupOf[dep.Server]]
-		c := cell{d.number(d.placeOf(dep.Client, d.opt.Level)), d.number(d.placeOf(dep.Server, d.opt.Level)), d.service(i, client, server)}
+		c := policy.Cell{d.number(d.placeOf(dep.Client, d.opt.Level)), d.number(d.placeOf(dep.Server, d.opt.Level)), d.service(i, client, server)}
 		if client.inside && baseline[shared{d.groupOf[dep.Server], dep.Service}] {
-			c[byFrom], c[byService] = d.number(place{every: true}), d.numberService(d.written[i])
-			c[byTo] = d.number(place{groupKey: server.groupKey})
+			c[policy.ByFrom], c[policy.ByService] = d.number(place{every: true}), d.numberService(d.written[i])
+			c[policy.ByTo] = d.number(place{groupKey: server.groupKey})
 		}
 		if server.app >= 0 {
 			d.add(server.app, c, int32(i))
 		}
 		if d.opt.Egress == policy.EgressRestrict && client.app >= 0 && client.app != server.app {
-			c[byFrom] = d.number(d.placeOf(dep.Client, d.opt.Level))
+			c[policy.ByFrom] = d.number(d.placeOf(dep.Client, d.opt.Level))
 			d.add(client.app, c, int32(i))
 		}
 	}
 	d.renumber()
 }
 
-func (d *draft) add(app int32, c cell, dep int32) {
+func (d *draft) add(app int32, c policy.Cell, dep int32) {
 	if d.byPolicy[app] == nil {
-		d.byPolicy[app] = map[cell][]int32{}
+		d.byPolicy[app] = map[policy.Cell][]int32{}
 	}
 	d.byPolicy[app][c] = append(d.byPolicy[app][c], dep)
 }
@@ -207,13 +207,13 @@ func (d *draft) policy(i int32) policy.Policy {
 	}
 	p := policy.Policy{Name: d.policyName(a.appKey), Scope: policy.Select(scope), Egress: d.opt.Egress,
 		Description: fmt.Sprintf("Protects the %s of %s.", plural(len(a.nodes), "workload"), a.appKey)}
-	cells := make([]cell, 0, len(d.byPolicy[i]))
+	cells := make([]policy.Cell, 0, len(d.byPolicy[i]))
 	for c := range d.byPolicy[i] {
 		cells = append(cells, c)
 	}
-	slices.SortFunc(cells, func(x, y cell) int { return slices.Compare(x[:], y[:]) })
+	slices.SortFunc(cells, func(x, y policy.Cell) int { return slices.Compare(x[:], y[:]) })
 	taken := map[string]bool{}
-	for _, c := range minimalCovers(cells) {
+	for _, c := range policy.Covers(cells) {
 		r := d.rule(a.appKey, c)
 		r.Name = unique(r.Name, taken)
 		p.Rules = append(p.Rules, r)
@@ -233,11 +233,11 @@ func unique(name string, taken map[string]bool) string {
 }
 
 // depsOf gathers the dependencies behind every cell of a cover.
-func (d *draft) depsOf(app int32, c cover) (deps []int32) {
-	for _, from := range c[byFrom] {
-		for _, to := range c[byTo] {
-			for _, svc := range c[byService] {
-				deps = append(deps, d.byPolicy[app][cell{from, to, svc}]...)
+func (d *draft) depsOf(app int32, c policy.Cover) (deps []int32) {
+	for _, from := range c[policy.ByFrom] {
+		for _, to := range c[policy.ByTo] {
+			for _, svc := range c[policy.ByService] {
+				deps = append(deps, d.byPolicy[app][policy.Cell{from, to, svc}]...)
 			}
 		}
 	}
@@ -251,9 +251,9 @@ func (d *draft) renumber() {
 	placeOrder := ordered(d.places, place.compare)
 	svcOrder := ordered(d.svcs, compareServices)
 	for app, cells := range d.byPolicy {
-		out := make(map[cell][]int32, len(cells))
+		out := make(map[policy.Cell][]int32, len(cells))
 		for c, deps := range cells {
-			out[cell{placeOrder[c[byFrom]], placeOrder[c[byTo]], svcOrder[c[byService]]}] = deps
+			out[policy.Cell{placeOrder[c[policy.ByFrom]], placeOrder[c[policy.ByTo]], svcOrder[c[policy.ByService]]}] = deps
 		}
 		d.byPolicy[app] = out
 	}

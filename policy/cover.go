@@ -1,4 +1,4 @@
-package recommender
+package policy
 
 import (
 	"cmp"
@@ -6,37 +6,38 @@ import (
 	"slices"
 )
 
-// cell is one thing that must be allowed: from, to and service by number.
-type cell [3]int32
+// Cell is one thing that is allowed (or changed): from, to and service, by numbers
+// whose meaning the caller keeps.
+type Cell [3]int32
 
+// The dimensions of Cells and Covers.
 const (
-	byFrom = iota
-	byTo
-	byService
+	ByFrom = iota
+	ByTo
+	ByService
 )
 
-// cover allows the product of its three lists, and nothing more is in it than
-// the cells it was merged from.
-type cover [3][]int32
+// Cover stands for the product of its three lists.
+type Cover [3][]int32
 
 // mergeOrders are the orders in which cells can be united; which gives fewest
 // rules depends on who is shared: servers, clients or services.
 var mergeOrders = [][3]int{
-	{byService, byFrom, byTo}, {byService, byTo, byFrom}, {byTo, byService, byFrom},
-	{byFrom, byService, byTo}, {byTo, byFrom, byService}, {byFrom, byTo, byService},
+	{ByService, ByFrom, ByTo}, {ByService, ByTo, ByFrom}, {ByTo, ByService, ByFrom},
+	{ByFrom, ByService, ByTo}, {ByTo, ByFrom, ByService}, {ByFrom, ByTo, ByService},
 }
 
-// minimalCovers unites cells into as few covers as the orders find, each the
+// Covers unites cells into as few covers as the orders find, each the
 // exact product of its lists: nothing that was not a cell is allowed. Covering a
 // relation with the fewest products is NP-hard (biclique cover, Orlin 1977,
 // doi:10.1016/1385-7258(77)90055-5); uniting equal rows in every order of the
 // three dimensions is exact on what estates look like, and never widens.
-func minimalCovers(cells []cell) []cover {
-	var best []cover
+func Covers(cells []Cell) []Cover {
+	var best []Cover
 	for _, order := range mergeOrders {
-		covers := make([]cover, len(cells))
+		covers := make([]Cover, len(cells))
 		for i, c := range cells {
-			covers[i] = cover{{c[0]}, {c[1]}, {c[2]}}
+			covers[i] = Cover{{c[0]}, {c[1]}, {c[2]}}
 		}
 		for before := len(covers) + 1; len(covers) < before; {
 			before = len(covers)
@@ -48,14 +49,14 @@ func minimalCovers(cells []cell) []cover {
 			best = covers
 		}
 	}
-	slices.SortFunc(best, func(a, b cover) int {
-		return cmp.Or(slices.Compare(a[byTo], b[byTo]), slices.Compare(a[byFrom], b[byFrom]), slices.Compare(a[byService], b[byService]))
+	slices.SortFunc(best, func(a, b Cover) int {
+		return cmp.Or(slices.Compare(a[ByTo], b[ByTo]), slices.Compare(a[ByFrom], b[ByFrom]), slices.Compare(a[ByService], b[ByService]))
 	})
 	return best
 }
 
 // unite merges covers that differ in one dimension only.
-func unite(covers []cover, dim int) []cover {
+func unite(covers []Cover, dim int) []Cover {
 	at := make(map[string]int, len(covers))
 	out := covers[:0]
 	var key []byte
