@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"sync/atomic"
 
 	"github.com/bulkhead/bulkhead/collector/assemble"
 	"github.com/bulkhead/bulkhead/collector/capture"
@@ -21,6 +22,7 @@ type pipeline struct {
 	table    *assemble.Table
 	observer *names.Observer
 	exports  *netflow.Decoder
+	decoder  *exportSink // of exports, when they are this pipeline's own
 	ports    portSet
 	ignore   []netip.Prefix
 	inner    bool // tunnels' own flows are not wanted
@@ -46,7 +48,8 @@ func newPipeline(o Options, sink Sink) *pipeline {
 		ignore: o.Ignore,
 	}
 	if !o.WithoutExports {
-		p.exports = netflow.NewDecoder(o.NetFlow, exportSink{p, sink})
+		p.decoder = &exportSink{sink: sink}
+		p.exports = netflow.NewDecoder(o.NetFlow, p.decoder)
 	}
 	if !o.WithoutNames {
 		p.observer = names.New(o.Names, sink.Names)
@@ -122,6 +125,15 @@ func (c *pipeline) ignored(p *capture.Packet) bool {
 	return false
 }
 
+// tick lets time pass when packets may not come, and hands on what is due.
+func (c *pipeline) tick(now flow.Time) {
+	c.drain()
+	c.table.Advance(now)
+	if c.observer != nil {
+		c.observer.Advance(now)
+	}
+}
+
 // err is the first error of the sink, which the stages keep.
 func (c *pipeline) err() error { return c.table.Err() }
 
@@ -133,7 +145,7 @@ func (c *pipeline) flush() error {
 	if c.observer != nil {
 		err = errors.Join(err, c.observer.Flush())
 	}
-	if c.exports != nil {
+	if c.decoder != nil {
 		err = errors.Join(err, c.exports.Flush())
 	}
 	return err
@@ -147,19 +159,20 @@ func (c *pipeline) snapshot() Stats {
 	if c.observer != nil {
 		s.Names = c.observer.Stats()
 	}
-	if c.exports != nil {
+	if c.decoder != nil {
 		s.NetFlow = c.exports.Stats()
+		s.ExportRecords = c.decoder.records.Load()
 	}
 	return s
 }
 
 // exportSink counts the records that come out of flow exports.
 type exportSink struct {
-	c    *pipeline
-	sink Sink
+	sink    Sink
+	records atomic.Uint64
 }
 
-func (e exportSink) Records(r []flow.Record) error {
-	e.c.stats.ExportRecords += uint64(len(r))
+func (e *exportSink) Records(r []flow.Record) error {
+	e.records.Add(uint64(len(r)))
 	return e.sink.Records(r)
 }

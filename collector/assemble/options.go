@@ -27,6 +27,9 @@ type Options struct {
 	// HoldWeak is how many records whose direction is a guess are held back, in
 	// the hope that more of the data set tells; 0 means 32,768.
 	HoldWeak int
+	// HoldFor lets such records go after this long at the latest; 0 means at the
+	// end, which suits a file.
+	HoldFor time.Duration
 	// ScopeVLAN and ScopeVNI give each VLAN (both tags) or VNI an address space of
 	// its own; for networks that overlap.
 	ScopeVLAN, ScopeVNI bool
@@ -76,4 +79,17 @@ type Stats struct {
 	Evicted uint64 // flows closed early because the table was full
 	Live    int    // flows in the table now
 	Drops   flow.Drops
+}
+
+// Merge adds the counters of another table.
+func (s *Stats) Merge(o *Stats) {
+	s.Packets += o.Packets
+	s.Counted += o.Counted
+	s.Bytes += o.Bytes
+	s.Flows += o.Flows
+	s.Records += o.Records
+	s.Folded += o.Folded
+	s.Evicted += o.Evicted
+	s.Live += o.Live
+	s.Drops.Merge(&o.Drops)
 }

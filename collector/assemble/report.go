@@ -15,11 +15,19 @@ func (t *Table) report(e *entry, why flow.EndReason) {
 	case (outcome == flow.Unanswered || outcome == flow.Refused) && t.fold.takes(t, &r):
 		t.stats.Folded++
 	case r.Evidence <= flow.EvidenceKnownPort && r.Confidence < 90 && r.Split == 0 && why != flow.EndActive:
-		if t.weak = append(t.weak, r); len(t.weak) >= t.o.HoldWeak {
-			t.releaseWeak()
-		}
+		t.hold(&r)
 	default:
 		t.push(&r)
+	}
+}
+
+// hold keeps a record back until more is known about who serves.
+func (t *Table) hold(r *flow.Record) {
+	if len(t.weak) == 0 {
+		t.weakSince = t.now
+	}
+	if t.weak = append(t.weak, *r); len(t.weak) >= t.o.HoldWeak {
+		t.releaseWeak()
 	}
 }
 

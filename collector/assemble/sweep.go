@@ -17,9 +17,6 @@ func (t *Table) sweep(now flow.Time) {
 		steps += uint32(min((now-t.nextSweep)/(period/sweepSteps+1), sweepSteps-1))
 	}
 	t.nextSweep = now + period/sweepSteps
-	if t.used == 0 {
-		return
-	}
 	part := (t.used + sweepSteps - 1) / sweepSteps * steps
 	for range min(part, t.used) {
 		if t.hand >= t.used {
@@ -31,6 +28,9 @@ func (t *Table) sweep(now flow.Time) {
 		t.hand++
 	}
 	t.fold.expire(t, now)
+	if t.o.HoldFor > 0 && len(t.weak) > 0 && now-t.weakSince > flow.Time(t.o.HoldFor) {
+		t.releaseWeak()
+	}
 }
 
 func (t *Table) expire(e *entry, now flow.Time) {

@@ -33,7 +33,8 @@ type Table struct {
 
 	now       flow.Time
 	nextSweep flow.Time
-	hand      uint32 // sweep position
+	weakSince flow.Time // when the oldest of weak was put there
+	hand      uint32    // sweep position
 	evictHand uint32
 	touched   uint16 // keeps the compiler from leaving out Batch's second round
 }

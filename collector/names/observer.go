@@ -30,6 +30,16 @@ type Stats struct {
 	Emitted   uint64
 }
 
+// Merge adds the counters of another Observer.
+func (s *Stats) Merge(o *Stats) {
+	s.Looked += o.Looked
+	s.Found += o.Found
+	s.Malformed += o.Malformed
+	s.Refused += o.Refused
+	s.Panics += o.Panics
+	s.Emitted += o.Emitted
+}
+
 type observation struct {
 	addr netip.Addr
 	name string
@@ -143,6 +153,14 @@ func (o *Observer) add(addr netip.Addr, name string, kind flow.NameKind) {
 	n.First, n.Last = min(n.First, o.now), max(n.Last, o.now)
 	n.Count++
 	o.seen[key] = n
+}
+
+// Advance lets time pass without a packet; what is due is handed on.
+func (o *Observer) Advance(now flow.Time) {
+	o.now = max(o.now, now)
+	if o.now >= o.due {
+		o.flushIfDue()
+	}
 }
 
 func (o *Observer) flushIfDue() {

@@ -1,0 +1,274 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/bpf"
+
+	"github.com/bulkhead/bulkhead/collector/capture"
+	"github.com/bulkhead/bulkhead/collector/direction"
+	"github.com/bulkhead/bulkhead/collector/netflow"
+	"github.com/bulkhead/bulkhead/flow"
+)
+
+// LiveOptions configure a live capture. Interfaces must be given.
+type LiveOptions struct {
+	// Interfaces are listened to, all of them.
+	Interfaces []string
+	// Filter runs in the kernel (package filter compiles expressions); nil takes all.
+	Filter []bpf.RawInstruction
+	// Fanout is how many rings share an interface's flows, each with a core's work
+	// and a flow table of its own; 0 means 1.
+	Fanout int
+	// Ring configures the rings; its Filter and FanoutGroup are overridden.
+	Ring capture.RingOptions
+	// Retry is how often a removed interface is looked for; 0 means a second.
+	Retry time.Duration
+	// Options are as for Import; Sensor must be given by the caller who wants
+	// another than the interface's name. Assemble.HoldFor 0 means two minutes here.
+	Options
+}
+
+// holdLive is how long a record of unsure direction waits on a live sensor.
+const holdLive = 2 * time.Minute
+
+// tickEvery is how often a ring's stages are told the time.
+const tickEvery = time.Second
+
+// Live is a task that captures from interfaces until its context ends. It
+// survives an interface going down, being renamed, or being removed and coming
+// back.
+type Live struct {
+	o       LiveOptions
+	sink    *lockedSink
+	exports *netflow.Decoder
+	counted *exportSink
+	workers []*worker
+	ready   chan struct{}
+}
+
+// OpenLive opens all rings, so that nothing that comes later needs more privilege
+// than CAP_NET_RAW, and that only for an interface that comes back. sink may be
+// called by several goroutines, one at a time.
+func OpenLive(o LiveOptions, sink Sink) (*Live, error) {
+	if len(o.Interfaces) == 0 {
+		return nil, errors.New("open live capture: no interface given")
+	}
+	o.Fanout = max(1, o.Fanout)
+	if o.Retry <= 0 {
+		o.Retry = time.Second
+	}
+	if o.Assemble.HoldFor <= 0 {
+		o.Assemble.HoldFor = holdLive
+	}
+	l := &Live{o: o, sink: &lockedSink{sink: sink}, ready: make(chan struct{})}
+	if !o.WithoutExports {
+		l.counted = &exportSink{sink: l.sink}
+		l.exports = netflow.NewDecoder(o.NetFlow, l.counted)
+	}
+	for n, name := range o.Interfaces {
+		for range o.Fanout {
+			w, err := l.open(name, uint16(n+1))
+			if err != nil {
+				return nil, errors.Join(err, l.close())
+			}
+			l.workers = append(l.workers, w)
+		}
+	}
+	return l, nil
+}
+
+func (l *Live) open(name string, group uint16) (*worker, error) {
+	ring := l.o.Ring
+	ring.Filter = l.o.Filter
+	if l.o.Fanout > 1 {
+		ring.FanoutGroup = fanoutGroup(group)
+	}
+	r, err := capture.OpenRing(name, ring)
+	if err != nil {
+		return nil, err
+	}
+	o := l.o.Options
+	if o.Sensor == "" {
+		o.Sensor = name
+	}
+	// A learner is not for sharing between goroutines, and exports are decoded once.
+	o.Assemble.Learner = direction.New(direction.Options{Overrides: o.Direction})
+	o.WithoutExports = true
+	p := newPipeline(o, l.sink)
+	p.exports = l.exports
+	w := &worker{name: name, options: ring, ring: r, pipeline: p}
+	w.publish()
+	return w, nil
+}
+
+// Run captures until ctx ends, and then hands on everything it holds.
+func (l *Live) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var all sync.WaitGroup
+	for _, w := range l.workers {
+		all.Go(func() {
+			if err := w.run(ctx, l.o.Retry); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	if l.exports != nil {
+		all.Go(func() { l.tickExports(ctx, cancel) })
+	}
+	close(l.ready)
+	all.Wait()
+	err := l.close()
+	if l.exports != nil {
+		err = errors.Join(err, l.exports.Flush())
+	}
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+		err = errors.Join(cause, err)
+	}
+	return err
+}
+
+// tickExports lets the decoder of flow exports know the time.
+func (l *Live) tickExports(ctx context.Context, cancel context.CancelCauseFunc) {
+	t := time.NewTicker(tickEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-t.C:
+			if err := l.exports.Tick(flow.TimeOf(now)); err != nil {
+				cancel(err)
+				return
+			}
+		}
+	}
+}
+
+// Ready is closed once all rings are read.
+func (l *Live) Ready() <-chan struct{} { return l.ready }
+
+// String names the task.
+func (l *Live) String() string { return "capture on " + strings.Join(l.o.Interfaces, ", ") }
+
+// Stats returns the counters of all rings together, at most a second old. It may
+// be called at any time.
+func (l *Live) Stats() Stats {
+	var s Stats
+	for _, w := range l.workers {
+		s.merge(w.stats.Load())
+	}
+	if l.exports != nil {
+		s.NetFlow = l.exports.Stats()
+		s.ExportRecords = l.counted.records.Load()
+	}
+	return s
+}
+
+func (l *Live) close() error {
+	var err error
+	for _, w := range l.workers {
+		err = errors.Join(err, w.ring.Close())
+	}
+	return err
+}
+
+// lockedSink lets several rings use one sink.
+type lockedSink struct {
+	mu   sync.Mutex
+	sink Sink
+}
+
+func (s *lockedSink) Records(r []flow.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sink.Records(r)
+}
+
+func (s *lockedSink) Names(n []flow.Name) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sink.Names(n)
+}
+
+// worker reads one ring into a pipeline of its own.
+type worker struct {
+	name     string
+	options  capture.RingOptions
+	ring     *capture.Ring
+	pipeline *pipeline
+	kernel   capture.RingStats // of rings before this one
+	stats    atomic.Pointer[Stats]
+}
+
+func (w *worker) run(ctx context.Context, retry time.Duration) error {
+	var failed error
+	each := func(f *capture.Frame) {
+		if err := w.pipeline.frame(f); err != nil && failed == nil {
+			failed = err
+		}
+	}
+	for last := time.Now(); ctx.Err() == nil && failed == nil; {
+		_, err := w.ring.Read(tickEvery/10, each, w.pipeline.drain)
+		switch {
+		case errors.Is(err, capture.ErrInterfaceGone):
+			err = w.reopen(ctx, retry)
+		case err == nil:
+			err = w.pipeline.err()
+		}
+		if err != nil {
+			failed = err
+		}
+		if now := time.Now(); now.Sub(last) >= tickEvery {
+			last = now
+			w.pipeline.tick(flow.TimeOf(now))
+			w.publish()
+		}
+	}
+	err := errors.Join(failed, w.pipeline.flush())
+	w.publish()
+	if err != nil {
+		return fmt.Errorf("capture on %s: %w", w.name, err)
+	}
+	return nil
+}
+
+// reopen waits for an interface of the same name to come back.
+func (w *worker) reopen(ctx context.Context, retry time.Duration) error {
+	s, _ := w.ring.Stats() // what it had before the interface went is better than nothing
+	w.kernel.Add(s)
+	if err := w.ring.Close(); err != nil {
+		return err
+	}
+	for {
+		r, err := capture.OpenRing(w.name, w.options)
+		if err == nil {
+			w.ring = r
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-time.After(retry):
+			w.pipeline.tick(flow.TimeOf(now))
+			w.publish()
+		}
+	}
+}
+
+// publish makes the counters readable by others.
+func (w *worker) publish() {
+	s := w.pipeline.snapshot()
+	s.Kernel = w.kernel
+	if now, err := w.ring.Stats(); err == nil {
+		s.Kernel.Add(now)
+	}
+	w.stats.Store(&s)
+}

@@ -1,0 +1,321 @@
+package collector_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"golang.org/x/sys/unix"
+
+	"github.com/bulkhead/bulkhead/collector"
+	"github.com/bulkhead/bulkhead/collector/capture"
+	"github.com/bulkhead/bulkhead/flow"
+	"github.com/bulkhead/bulkhead/internal/testenv"
+)
+
+// inNamespace runs the test again in a network namespace of its own, and reports
+// whether this is that run.
+func inNamespace(t *testing.T) bool {
+	t.Helper()
+	testenv.Need(t, "netns", "ip")
+	if os.Getenv("BULKHEAD_TEST_NAMESPACE") == "1" {
+		run(t, "ip link set lo up")
+		return true
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), "BULKHEAD_TEST_NAMESPACE=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Error(err)
+	}
+	return false
+}
+
+func run(t *testing.T, command string) {
+	t.Helper()
+	f := strings.Fields(command)
+	if out, err := exec.Command(f[0], f[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", command, err, out)
+	}
+}
+
+func veth(t *testing.T) {
+	t.Helper()
+	run(t, "ip link add tap0 type veth peer name gen0")
+	for _, i := range []string{"tap0", "gen0"} {
+		run(t, "sysctl -q -w net.ipv6.conf."+i+".disable_ipv6=1")
+		run(t, "ip link set "+i+" up")
+	}
+}
+
+// send puts frames on an interface.
+func send(t *testing.T, name string, frames ...[]byte) {
+	t.Helper()
+	i, err := net.InterfaceByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	to := unix.SockaddrLinklayer{Ifindex: i.Index}
+	for _, f := range frames {
+		for err = unix.ENOBUFS; err == unix.ENOBUFS; {
+			err = unix.Sendto(fd, f, 0, &to)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// watched is a sink for several goroutines.
+type watched struct {
+	mu sync.Mutex
+	kept
+}
+
+func (w *watched) Records(r []flow.Record) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.kept.Records(r)
+}
+
+func (w *watched) Names(n []flow.Name) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.kept.Names(n)
+}
+
+// live captures while during runs, and returns what came out.
+func live(t *testing.T, o collector.LiveOptions, during func(l *collector.Live)) (*watched, collector.Stats) {
+	t.Helper()
+	var k watched
+	l, err := collector.OpenLive(o, &k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1) // one result
+	go func() { done <- l.Run(ctx) }()
+	<-l.Ready()
+	during(l)
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("%s: %v", l, err)
+	}
+	return &k, l.Stats()
+}
+
+// until waits for a condition on the counters.
+func until(t *testing.T, l *collector.Live, what string, ok func(collector.Stats) bool) {
+	t.Helper()
+	for range 200 {
+		if ok(l.Stats()) {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Errorf("%s did not happen: %+v", what, l.Stats())
+}
+
+func TestLiveCapturesWithTagsAndCounters(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	veth(t)
+	var frames [][]byte
+	for _, f := range connection(t) {
+		tagged := append(append(append([]byte{}, f[:12]...), 0x81, 0, 0, 77), f[12:]...)
+		frames = append(frames, tagged)
+	}
+	k, s := live(t, collector.LiveOptions{Interfaces: []string{"tap0"}}, func(l *collector.Live) {
+		send(t, "gen0", frames...)
+		until(t, l, "five frames", func(s collector.Stats) bool { return s.Frames >= 5 })
+	})
+	if len(k.records) != 1 {
+		t.Fatalf("%d records: %+v; %+v", len(k.records), k.records, s)
+	}
+	r := k.records[0]
+	if r.VLAN != 77 || r.ClientPackets != 3 || r.ServerPackets != 2 || r.ClientBytes != 163 || r.Sensor != "tap0" || r.Outcome != flow.Established {
+		t.Errorf("%+v", r)
+	}
+	if len(k.names) != 1 || s.Kernel.Received != s.Frames || s.Kernel.Dropped != 0 {
+		t.Errorf("%+v %+v", k.names, s)
+	}
+}
+
+func TestLiveSurvivesTheInterface(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	veth(t)
+	n := uint64(0)
+	o := collector.LiveOptions{Interfaces: []string{"tap0"}, Retry: 50 * time.Millisecond}
+	k, s := live(t, o, func(l *collector.Live) {
+		again := func(what, on string) {
+			n += 5
+			send(t, on, connection(t)...)
+			until(t, l, "capture "+what, func(s collector.Stats) bool { return s.Frames >= n })
+		}
+		again("at first", "gen0")
+		run(t, "ip link set tap0 down")
+		time.Sleep(200 * time.Millisecond)
+		run(t, "ip link set tap0 up")
+		again("after down and up", "gen0")
+		run(t, "ip link set tap0 down")
+		run(t, "ip link set tap0 name renamed0")
+		run(t, "ip link set renamed0 up")
+		again("after being renamed", "gen0")
+		run(t, "ip link del renamed0")
+		time.Sleep(200 * time.Millisecond)
+		veth(t)
+		time.Sleep(300 * time.Millisecond)
+		again("after being removed and made again", "gen0")
+	})
+	var packets uint64
+	for _, r := range k.records {
+		packets += r.ClientPackets + r.ServerPackets
+	}
+	if packets != s.Frames || s.Frames != n {
+		t.Errorf("%d packets in records, %d frames, %d sent", packets, s.Frames, n)
+	}
+}
+
+// Both directions of a flow reach the same ring of a group.
+func TestLiveFanoutKeepsFlowsTogether(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	veth(t)
+	const flows = 200
+	var frames [][]byte
+	for i := range uint16(flows) {
+		c, s := "10.0.0.1", "10.0.0.2"
+		frames = append(frames,
+			segment(t, c, s, 1000+i, 443, func(t *layers.TCP) { t.SYN = true }, ""),
+			segment(t, s, c, 443, 1000+i, func(t *layers.TCP) { t.SYN, t.ACK = true, true }, ""),
+			segment(t, c, s, 1000+i, 443, func(t *layers.TCP) { t.ACK = true }, ""))
+	}
+	k, s := live(t, collector.LiveOptions{Interfaces: []string{"tap0"}, Fanout: 3}, func(l *collector.Live) {
+		send(t, "gen0", frames...)
+		until(t, l, "all frames", func(s collector.Stats) bool { return s.Frames >= flows*3 })
+	})
+	if len(k.records) != flows || s.Assemble.Flows != flows {
+		t.Errorf("%d records of %d flows; %+v", len(k.records), flows, s)
+	}
+	for _, r := range k.records {
+		if r.ClientPackets != 2 || r.ServerPackets != 1 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+func TestLiveRefusesWhatItCannotOpen(t *testing.T) {
+	testenv.Need(t, "root")
+	if _, err := collector.OpenLive(collector.LiveOptions{Interfaces: []string{"nonesuch0"}}, &kept{}); err == nil || !strings.Contains(err.Error(), "nonesuch0") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := collector.OpenLive(collector.LiveOptions{}, &kept{}); err == nil {
+		t.Error("no interface, no error")
+	}
+}
+
+// BenchmarkRing is the cost of the ring's reader: a generator floods a veth pair,
+// and the reader's CPU time alone is counted.
+func BenchmarkRing(b *testing.B) {
+	testenv.Need(b, "netns", "ip")
+	if os.Getenv("BULKHEAD_TEST_NAMESPACE") != "1" {
+		cmd := exec.Command(os.Args[0], "-test.run=^$", "-test.bench=^BenchmarkRing$", "-test.benchtime=500000x")
+		cmd.Env = append(os.Environ(), "BULKHEAD_TEST_NAMESPACE=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+		out, err := cmd.CombinedOutput()
+		b.Logf("%s", out)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return
+	}
+	for _, c := range []string{"ip link add tap0 type veth peer name gen0", "ip link set tap0 up", "ip link set gen0 up"} {
+		f := strings.Fields(c)
+		if out, err := exec.Command(f[0], f[1:]...).CombinedOutput(); err != nil {
+			b.Fatalf("%s: %s", c, out)
+		}
+	}
+	benchmarkRing(b)
+}
+
+func benchmarkRing(b *testing.B) {
+	r, err := capture.OpenRing("tap0", capture.RingOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close()
+	frame := make([]byte, 64)
+	buf := gopacket.NewSerializeBuffer()
+	err = gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true},
+		&layers.Ethernet{SrcMAC: make([]byte, 6), DstMAC: make([]byte, 6), EthernetType: layers.EthernetTypeIPv4},
+		&layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolUDP, SrcIP: ip("198.18.0.1"), DstIP: ip("198.18.0.2")},
+		&layers.UDP{SrcPort: 1, DstPort: 9}, gopacket.Payload(frame[:22]))
+	if err != nil {
+		b.Fatal(err)
+	}
+	stop := make(chan struct{})
+	go func() { generate(buf.Bytes(), b.N); close(stop) }()
+	read := ringReader(b, r, stop)
+	s, err := r.Stats()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(read.cpu.Nanoseconds())/float64(max(1, read.packets)), "reader-ns/packet")
+	b.ReportMetric(float64(s.Dropped), "dropped")
+	b.ReportMetric(float64(read.packets), "packets")
+}
+
+type readResult struct {
+	packets int
+	cpu     time.Duration
+}
+
+// ringReader reads until the generator is done and the ring is empty, on a thread
+// of its own whose CPU time is taken.
+func ringReader(b *testing.B, r *capture.Ring, stop <-chan struct{}) readResult {
+	result := make(chan readResult, 1) // one result
+	go func() {
+		runtimeLock()
+		var w capture.Walker
+		var p capture.Packet
+		n, start := 0, threadCPU()
+		for idle := 0; idle < 3; {
+			got, err := r.Read(20*time.Millisecond, func(f *capture.Frame) {
+				w.Walk(f, &p)
+				n++
+			}, func() {})
+			if err != nil {
+				b.Error(err)
+				break
+			}
+			select {
+			case <-stop:
+				if got == 0 {
+					idle++
+				}
+			default:
+			}
+		}
+		result <- readResult{n, threadCPU() - start}
+	}()
+	return <-result
+}
