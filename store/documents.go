@@ -19,7 +19,7 @@ type Document struct {
 	Version uint64 // from 1; given by SaveDocument
 	Base    uint64 // the version this one was made from; 0 for the first
 	Author  string
-	Time    time.Time
+	Time    time.Time // zero: when it was saved
 	Reason  string
 	Hash    string // SHA-256 of Content, hex; given by SaveDocument
 	Deleted bool   // the document was removed by this version
@@ -43,6 +43,9 @@ func (s *Store) SaveDocument(ctx context.Context, d Document) (uint64, error) {
 	}
 	if latest != d.Base {
 		return 0, fmt.Errorf("save %s %s on version %d: %w: it is at version %d", d.Kind, d.Name, d.Base, ErrStale, latest)
+	}
+	if d.Time.IsZero() {
+		d.Time = s.opt.Now()
 	}
 	sum := sha256.Sum256(d.Content)
 	d.Version, d.Hash = latest+1, hex.EncodeToString(sum[:])

@@ -28,6 +28,8 @@ type Options struct {
 	// KeepFlows and KeepEdges are how long raw records and hourly edges (and
 	// probes) are kept after they came in; 0 keeps them for ever.
 	KeepFlows, KeepEdges time.Duration
+	// Now is the clock for documents saved without a time; nil is time.Now.
+	Now func() time.Time
 	// Log receives retries and what was dropped; nil discards.
 	Log *slog.Logger
 }
@@ -61,6 +63,9 @@ func Open(_ context.Context, opt Options) (*Store, error) {
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
 	}
 	return &Store{opt: opt, conn: conn, native: native, log: opt.Log}, nil
 }

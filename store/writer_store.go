@@ -15,7 +15,7 @@ import (
 
 const (
 	firstRetry = 50 * time.Millisecond
-	maxRetry   = 10 * time.Second
+	maxRetry   = 5 * time.Second
 	// refusals is how often the store may refuse a batch for a reason that lies in
 	// the batch before it is set aside, so that it does not block the others.
 	refusals = 5
