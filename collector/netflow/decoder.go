@@ -245,10 +245,14 @@ func (d *Decoder) ipfix(x *exporter, b []byte) (flow.DropReason, error) {
 	if m == nil {
 		return flow.DropTemplateCap, errDomains
 	}
+	number := binary.BigEndian.Uint32(b[8:])
+	if m.sequence.renumbered(number) {
+		x.forget(m)
+	}
 	c := plan.Context{Version: 10, Export: flow.Time(binary.BigEndian.Uint32(b[4:])) * 1e9, Boot: m.boot}
 	x.stats.Skew = c.Export - d.now
 	records, known := d.sets(x, m, &c, b[ipfixHeaderSize:], min(length, len(b))-ipfixHeaderSize)
-	x.gap(m, binary.BigEndian.Uint32(b[8:]), records, &x.stats.LostRecords)
+	x.gap(m, number, records, &x.stats.LostRecords)
 	if !known || length > len(b) {
 		m.sequence.unsure()
 	}

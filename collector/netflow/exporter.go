@@ -155,13 +155,12 @@ func (m *domain) clock(c *plan.Context) (restarted bool) {
 	return restarted
 }
 
-// forget drops all templates and sampling of a domain whose exporter restarted.
+// forget drops all that a domain said before its exporter restarted.
 func (x *exporter) forget(m *domain) {
 	for id := range m.templates {
 		x.drop(m, id)
 	}
-	m.sampling = sampling{}
-	m.sequence = sequence{}
+	m.sampling, m.sequence, m.boot = sampling{}, sequence{}, 0
 	x.stats.Restarts++
 }
 

@@ -6,6 +6,7 @@ package netflow
 type sequence struct {
 	next  uint32
 	known bool // next is what the following datagram should carry
+	stale bool // next is from before a restart of this program
 }
 
 // reordered is how far a number may lie behind and still be a datagram that was
@@ -19,7 +20,7 @@ const jump = 1 << 24
 // observe takes the number of a datagram that carries n units and returns how
 // many were lost before it. late is n when the datagram had been taken for lost.
 func (s *sequence) observe(number, n uint32) (lost, late uint64) {
-	defer func() { s.known = true }()
+	defer func() { s.known, s.stale = true, false }()
 	if !s.known {
 		s.next = number + n
 		return 0, 0
@@ -37,6 +38,12 @@ func (s *sequence) observe(number, n uint32) (lost, late uint64) {
 		s.next = number + n
 	}
 	return 0, 0
+}
+
+// renumbered reports whether number lies so far behind that its exporter must have
+// begun to count anew: it restarted.
+func (s *sequence) renumbered(number uint32) bool {
+	return (s.known || s.stale) && int32(number-s.next) <= -reordered
 }
 
 // unsure says that the number of units in the last datagram is not known: the

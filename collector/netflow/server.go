@@ -27,6 +27,8 @@ type ListenOptions struct {
 	Workers int
 	// ReceiveBuffer is the kernel's buffer per socket in bytes; 0 means 32 MiB.
 	ReceiveBuffer int
+	// State is a file that keeps templates across restarts; empty means none.
+	State string
 	// Log takes warnings; nil means slog.Default.
 	Log *slog.Logger
 	// Now is the collector's clock; nil means time.Now.
@@ -70,6 +72,11 @@ func Listen(o ListenOptions, d *Decoder) (*Server, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.State != "" {
+		if err := d.RestoreFile(o.State, flow.TimeOf(o.Now())); err != nil {
+			o.Log.Warn("templates are not restored: data waits until exporters send them again", "error", err)
+		}
 	}
 	s := &Server{o: o, d: d, ready: make(chan struct{}), buffer: o.ReceiveBuffer}
 	for _, a := range o.Addresses {
@@ -144,12 +151,23 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	s.once.Do(func() { close(s.ready) })
 	err := g.Wait()
-	return errors.Join(err, s.d.Flush(), s.close())
+	return errors.Join(err, s.d.Flush(), s.save(), s.close())
 }
 
+func (s *Server) save() error {
+	if s.o.State == "" {
+		return nil
+	}
+	return s.d.SaveFile(s.o.State)
+}
+
+// saveEvery is how often the state file is written while running.
+const saveEvery = time.Minute
+
 func (s *Server) tick(ctx context.Context) error {
-	t := time.NewTicker(time.Second)
+	t, save := time.NewTicker(time.Second), time.NewTicker(saveEvery)
 	defer t.Stop()
+	defer save.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -157,6 +175,10 @@ func (s *Server) tick(ctx context.Context) error {
 		case <-t.C:
 			if err := s.d.Tick(flow.TimeOf(s.o.Now())); err != nil {
 				return err
+			}
+		case <-save.C:
+			if err := s.save(); err != nil {
+				s.o.Log.Warn("templates are not saved", "error", err)
 			}
 		}
 	}

@@ -14,10 +14,14 @@ import (
 	"github.com/bulkhead/bulkhead/collector/netflow"
 	"github.com/bulkhead/bulkhead/collector/netflow/netflowtest"
 	"github.com/bulkhead/bulkhead/flow"
-	"github.com/bulkhead/bulkhead/internal/task"
 )
 
-var _ task.Task = (*netflow.Server)(nil)
+// The shape of everything in the program that runs.
+var _ interface {
+	Run(context.Context) error
+	Ready() <-chan struct{}
+	String() string
+} = (*netflow.Server)(nil)
 
 // listen starts a server on loopback and returns what stops it and waits.
 func listen(t testing.TB, o netflow.ListenOptions, d *netflow.Decoder) (*netflow.Server, func() error) {

@@ -13,6 +13,9 @@ func (s *Stitcher) report(i uint32) {
 	if rows > 0 {
 		e.outcome = s.outcome(e)
 		s.decide(e)
+		if (e.outcome == flow.OneWay || e.outcome == flow.Unanswered) && e.answers() {
+			e.outcome = flow.Established
+		}
 		s.emit(e, s.record(e))
 		s.stats.Reported += uint64(rows)
 	}
@@ -120,20 +123,37 @@ func (s *Stitcher) outcome(e *entry) flow.Outcome {
 		one = b
 	}
 	if e.key.proto == flow.TCP && one.flags != 0 {
-		switch {
-		case e.sampling > 1:
-			return flow.OneWay // absence cannot be read from a sample
-		case one.flags&(flow.SYN|flow.ACK|flow.RST) == flow.SYN:
-			return flow.Unanswered
-		case one.flags&flow.RST != 0 && one.flags&(flow.SYN|flow.PSH|flow.FIN) == 0:
-			return flow.Refused
-		}
-		return flow.OneWay
+		return tcpSide(one, e.sampling > 1)
 	}
 	if e.sampling <= 1 && (e.biflow || s.exporters[e.exporter].paired) && !e.key.b.Multicast() && !e.key.a.Multicast() {
 		return flow.Unanswered // this exporter would have shown an answer
 	}
 	return flow.OneWay
+}
+
+// tcpSide judges a TCP flow of which one side was seen. Acknowledgements without a
+// reset say that the other side spoke: a stack sends none before (RFC 9293 §3.10).
+// One packet alone could be a scanner's, unless it is one of a sample.
+func tcpSide(h *half, sampled bool) flow.Outcome {
+	switch {
+	case h.flags&flow.RST != 0 && h.flags&(flow.SYN|flow.PSH|flow.FIN) == 0 && !sampled:
+		return flow.Refused
+	case h.flags&(flow.ACK|flow.RST) == flow.ACK && (h.packets >= 2 || sampled && h.flags&flow.SYN == 0):
+		return flow.Established
+	case h.flags&(flow.SYN|flow.ACK|flow.RST) == flow.SYN && !sampled:
+		return flow.Unanswered
+	}
+	return flow.OneWay // absence cannot be read from a sample
+}
+
+// answers reports whether the one side seen of a flow is that of a server which
+// is known as one: then there was a question.
+func (e *entry) answers() bool {
+	server := 1
+	if e.client < 0 {
+		server = 0
+	}
+	return e.half[server].seen && e.key.proto != flow.TCP && e.evidence > flow.EvidenceFirstSeen && e.confidence >= 80
 }
 
 // refuses reports whether server answered client's SYN with nothing but RST.

@@ -32,6 +32,11 @@ func down(first, last flow.Time, packets uint64, flags uint8) plan.Row {
 		First: t0 + first*second, Last: t0 + last*second, Packets: packets, Bytes: packets * 1000, InIf: 2}
 }
 
+func sampled(r plan.Row) plan.Row {
+	r.Sampling = 100
+	return r
+}
+
 // rig is a stitcher with two exporters.
 type rig struct {
 	*stitch.Stitcher
@@ -73,6 +78,8 @@ func TestHalvesBecomeOneFlow(t *testing.T) {
 	denied.Event = plan.EventDenied
 	udp := up(0, 1, 2, 0)
 	udp.Proto = flow.UDP
+	udpDown := down(0, 1, 2, 0)
+	udpDown.Proto = flow.UDP
 	for _, c := range []struct {
 		name string
 		rows []plan.Row
@@ -84,8 +91,13 @@ func TestHalvesBecomeOneFlow(t *testing.T) {
 			[]brief{{clientEnd, serverEnd, 8, 4, "established", 0, "a"}}},
 		{"a SYN without an answer", []plan.Row{up(0, 3, 3, flow.SYN)}, []brief{{clientEnd, serverEnd, 3, 0, "unanswered", 0, "a"}}},
 		{"a refused connection", []plan.Row{up(0, 0, 1, flow.SYN), down(0, 0, 1, flow.RST|flow.ACK)}, []brief{{clientEnd, serverEnd, 1, 1, "refused", 0, "a"}}},
-		{"one side of a conversation", []plan.Row{up(0, 9, 5, full)}, []brief{{clientEnd, serverEnd, 5, 0, "one-way", 0, "a"}}},
-		{"the server's side of a conversation", []plan.Row{down(0, 9, 5, full)}, []brief{{clientEnd, serverEnd, 0, 5, "one-way", 0, "a"}}},
+		{"one side of a conversation", []plan.Row{up(0, 9, 5, full)}, []brief{{clientEnd, serverEnd, 5, 0, "established", 0, "a"}}},
+		{"the server's side of a conversation", []plan.Row{down(0, 9, 5, full)}, []brief{{clientEnd, serverEnd, 0, 5, "established", 0, "a"}}},
+		{"an acknowledgement alone", []plan.Row{up(0, 9, 1, flow.ACK)}, []brief{{clientEnd, serverEnd, 1, 0, "one-way", 0, "a"}}},
+		{"a sampled acknowledgement", []plan.Row{sampled(up(0, 9, 1, flow.ACK))}, []brief{{clientEnd, serverEnd, 100, 0, "established", 0, "a"}}},
+		{"a sampled SYN", []plan.Row{sampled(up(0, 9, 1, flow.SYN))}, []brief{{clientEnd, serverEnd, 100, 0, "one-way", 0, "a"}}},
+		{"a reset alone", []plan.Row{down(0, 0, 1, flow.RST|flow.ACK)}, []brief{{clientEnd, serverEnd, 0, 1, "refused", 0, "a"}}},
+		{"a UDP answer alone", []plan.Row{udpDown}, []brief{{clientEnd, serverEnd, 0, 2, "established", 0, "a"}}},
 		{"UDP from an exporter that shows one direction only", []plan.Row{udp}, []brief{{clientEnd, serverEnd, 2, 0, "one-way", 0, "a"}}},
 		{"denied by a firewall", []plan.Row{denied}, []brief{{clientEnd, serverEnd, 1, 0, "denied", 0, "a"}}},
 	} {
@@ -106,7 +118,7 @@ func TestHalfWaitsOnlySoLong(t *testing.T) {
 		t.Fatalf("%d records before the wait was over", n)
 	}
 	g.Expire(t0 + 40*second)
-	want := []brief{{clientEnd, serverEnd, 5, 0, "one-way", 0, "a"}}
+	want := []brief{{clientEnd, serverEnd, 5, 0, "established", 0, "a"}}
 	if diff := cmp.Diff(want, g.briefs()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -220,9 +232,7 @@ func TestFirewallEventsAreOneConnection(t *testing.T) {
 
 func TestSamplingScalesAndHidesAbsence(t *testing.T) {
 	g := newRig(stitch.Options{})
-	sampled := up(0, 0, 3, flow.SYN)
-	sampled.Sampling = 100
-	g.add(&g.a, 1, sampled)
+	g.add(&g.a, 1, sampled(up(0, 0, 3, flow.SYN)))
 	g.Flush()
 	r := g.Out()[0]
 	if r.ClientPackets != 300 || r.ClientBytes != 30000 || r.SamplingRate != 100 {
