@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -123,15 +124,24 @@ func (l *Lab) Host(name string) *Host {
 // Dir is the folder with captures and logs.
 func (l *Lab) Dir() string { return l.dir }
 
-// Inventory describes the lab's hosts with the labels of their specification.
+// Inventory describes the lab's hosts with the labels of their specification, and
+// its segments as networks: inside, but for those of outside hosts.
 func (l *Lab) Inventory() *topology.Inventory {
 	inv := &topology.Inventory{}
+	outside := map[string]bool{}
 	for _, spec := range l.topo.Hosts {
+		if spec.Outside {
+			outside[spec.Segment] = true
+			continue
+		}
 		h := l.hosts[spec.Name]
 		inv.Workloads = append(inv.Workloads, topology.Workload{
 			ID: spec.Name, Name: h.FQDN, Labels: spec.Labels, Origin: "lab",
 			Addresses: []topology.Address{{Addr: h.Addr}, {Addr: h.Addr6}},
 		})
+	}
+	for i, name := range l.topo.Segments {
+		inv.Networks = append(inv.Networks, topology.Network{Name: name, Prefixes: []netip.Prefix{prefix4(i), prefix6(i)}, Inside: !outside[name]})
 	}
 	return inv
 }

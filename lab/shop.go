@@ -49,10 +49,22 @@ func Get6(from, to string, port uint16) Call {
 	return c
 }
 
+// GetAddr fetches a page by address: outside hosts know no internal names.
+func GetAddr(from, to string, port uint16) Call {
+	c := get(from, to, port, "-4")
+	c.Resolves = false
+	c.Command = func(_ *Lab, h *Host) []string { return curl("-4", h.Addr.String(), port) }
+	return c
+}
+
 func get(from, to string, port uint16, family string) Call {
 	return Call{From: from, To: to, Service: flow.Service{Proto: flow.TCP, Port: port}, Resolves: true, Command: func(_ *Lab, h *Host) []string {
-		return []string{"curl", "-fsS", family, "--max-time", "10", "http://" + net.JoinHostPort(h.FQDN, strconv.Itoa(int(port))) + "/"}
+		return curl(family, h.FQDN, port)
 	}}
+}
+
+func curl(family, host string, port uint16) []string {
+	return []string{"curl", "-fsS", family, "--connect-timeout", "2", "--max-time", "10", "http://" + net.JoinHostPort(host, strconv.Itoa(int(port))) + "/"}
 }
 
 // Query asks a database for a thousand rows.

@@ -6,18 +6,22 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 )
 
-// tap is what watches the tapped segment: tcpdump on the bridge, softflowd on the
-// bridge exporting to the router's loopback, and tcpdump there.
+// tap is what watches the wire: tcpdump on a bridge, softflowd on the same bridge
+// exporting to the router's loopback, and tcpdump there; or tcpdump on all
+// bridges.
 type tap struct {
-	lab             *Lab
-	capture, export *daemon
-	softflowd       *daemon
-	sink            *net.UDPConn // so that datagrams are not refused
+	lab       *Lab
+	captures  []*daemon
+	parts     []string // files of the captures, when there are several
+	export    *daemon
+	softflowd *daemon
+	sink      *net.UDPConn // so that datagrams are not refused
 }
 
 // exportPort is where softflowd sends to, on the router's loopback.
@@ -32,40 +36,62 @@ func (l *Lab) CaptureFile() string { return filepath.Join(l.dir, "capture.pcap")
 func (l *Lab) ExportFile() string { return filepath.Join(l.dir, "export.pcap") }
 
 func (l *Lab) startTap(ctx context.Context) (*tap, error) {
-	segment := l.topo.segment(l.topo.Tap)
-	if segment < 0 {
-		return nil, fmt.Errorf("unknown tap segment %q", l.topo.Tap)
-	}
 	t := &tap{lab: l}
+	if l.topo.Tap == "" {
+		return t, t.watchAll(ctx)
+	}
+	device := bridge(l.topo.segment(l.topo.Tap))
+	capture, err := t.tcpdump(ctx, "capture", device, l.CaptureFile(), "ip or ip6")
+	if err != nil {
+		return t, err
+	}
+	t.captures = []*daemon{capture}
+	return t, t.startExport(ctx, device)
+}
+
+// watchAll captures what comes into the router from each segment.
+func (t *tap) watchAll(ctx context.Context) error {
+	for i := range t.lab.topo.Segments {
+		part := fmt.Sprintf("%s.%d", t.lab.CaptureFile(), i)
+		d, err := t.tcpdump(ctx, fmt.Sprintf("capture-%d", i), bridge(i), part, "ip or ip6", "-Q", "in")
+		if err != nil {
+			return err
+		}
+		t.captures, t.parts = append(t.captures, d), append(t.parts, part)
+	}
+	return nil
+}
+
+// startExport has softflowd export what it sees on a device of the router.
+func (t *tap) startExport(ctx context.Context, device string) error {
+	l := t.lab
 	err := l.router.Do(func() (err error) {
 		t.sink, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: exportPort})
 		return err
 	})
 	if err != nil {
-		return t, err
+		return err
 	}
 	if t.export, err = t.tcpdump(ctx, "export", "lo", l.ExportFile(), fmt.Sprintf("udp dst port %d", exportPort)); err != nil {
-		return t, err
+		return err
 	}
-	if t.capture, err = t.tcpdump(ctx, "capture", bridge(segment), l.CaptureFile(), "ip or ip6"); err != nil {
-		return t, err
-	}
-	t.softflowd, err = l.start(l.router, "softflowd", l.router.Command(context.Background(), "softflowd", "-d", "-i", bridge(segment), "-v", "9", "-6",
+	t.softflowd, err = l.start(l.router, "softflowd", l.router.Command(context.Background(), "softflowd", "-d", "-i", device, "-v", "9", "-6",
 		"-n", fmt.Sprintf("127.0.0.1:%d", exportPort), "-T", "full", "-A", "milli",
 		"-p", filepath.Join(l.dir, "softflowd.pid"), "-c", filepath.Join(l.dir, "softflowd.ctl")))
 	if err != nil {
-		return t, err
+		return err
 	}
-	return t, l.waitFor(ctx, t.softflowd, func() bool {
+	return l.waitFor(ctx, t.softflowd, func() bool {
 		_, err := os.Stat(filepath.Join(l.dir, "softflowd.ctl"))
 		return err == nil
 	})
 }
 
 // tcpdump starts a capture in the router and waits until it listens.
-func (t *tap) tcpdump(ctx context.Context, name, device, file, filter string) (*daemon, error) {
+func (t *tap) tcpdump(ctx context.Context, name, device, file, filter string, more ...string) (*daemon, error) {
 	l := t.lab
-	d, err := l.start(l.router, name, l.router.Command(context.Background(), "tcpdump", "-i", device, "-n", "-U", "--immediate-mode", "-Z", "root", "-B", "8192", "-w", file, filter))
+	args := append([]string{"-i", device, "-n", "-U", "--immediate-mode", "-Z", "root", "-B", "8192", "-w", file}, append(more, filter)...)
+	d, err := l.start(l.router, name, l.router.Command(context.Background(), "tcpdump", args...))
 	if err != nil {
 		return nil, err
 	}
@@ -111,10 +137,13 @@ func (t *tap) stop() error {
 		err = t.flush()
 		t.softflowd.stop()
 	}
-	for _, d := range []*daemon{t.capture, t.export} {
+	for _, d := range append(t.captures, t.export) {
 		if d != nil {
 			d.stop()
 		}
+	}
+	if len(t.parts) > 0 {
+		err = errors.Join(err, merge(t.lab.CaptureFile(), t.parts))
 	}
 	if t.sink != nil {
 		err = errors.Join(err, t.sink.Close())
@@ -136,4 +165,13 @@ func (t *tap) flush() error {
 	_, err := l.router.Run(context.Background(), "softflowctl", "-c", filepath.Join(l.dir, "softflowd.ctl"), "expire-all")
 	time.Sleep(settle)
 	return err
+}
+
+// merge joins captures into one in order of time.
+func merge(file string, parts []string) error {
+	out, err := exec.Command("mergecap", append([]string{"-F", "pcap", "-w", file}, parts...)...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("merge captures: %w: %s", err, out)
+	}
+	return nil
 }

@@ -11,7 +11,10 @@ import (
 // Topology describes a lab before it exists.
 type Topology struct {
 	Segments []string // each a broadcast domain behind the router
-	Tap      string   // the segment that is captured and exported
+	// Tap is the segment that is captured and exported. "" captures what enters
+	// the router from every segment, so that each packet is seen once, and exports
+	// nothing.
+	Tap      string
 	Hosts    []HostSpec
 	Calls    []Call
 	Domain   string // of host names; "" means lab.example
@@ -24,6 +27,8 @@ type HostSpec struct {
 	Segment  string
 	Services []Service
 	Labels   topology.Labels // for an inventory made of the lab
+	// Outside says that the host is no workload: its segment is a named network.
+	Outside bool
 }
 
 // Call is something a client does, with the edges it causes.
@@ -97,6 +102,9 @@ func (t *Topology) check() error {
 		if !names[c.From] || !names[c.To] {
 			return fmt.Errorf("lab: call from %q to %q: unknown host", c.From, c.To)
 		}
+	}
+	if t.Tap != "" && t.segment(t.Tap) < 0 {
+		return fmt.Errorf("lab: unknown tap segment %q", t.Tap)
 	}
 	if t.Resolver != "" && !names[t.Resolver] {
 		return fmt.Errorf("lab: unknown resolver %q", t.Resolver)

@@ -86,11 +86,11 @@ func (l *Lab) edges(refused bool) []TrueEdge {
 	return slices.Compact(out)
 }
 
-// onTap reports whether the host stands on the tapped segment.
+// onTap reports whether the host stands on a tapped segment.
 func (l *Lab) onTap(h *Host) bool {
 	for _, spec := range l.topo.Hosts {
 		if spec.Name == h.Name {
-			return spec.Segment == l.topo.Tap
+			return l.topo.Tap == "" || spec.Segment == l.topo.Tap
 		}
 	}
 	return false
