@@ -1,10 +1,6 @@
 package mapper
 
-import (
-	"cmp"
-
-	"github.com/bulkhead/bulkhead/flow"
-)
+import "cmp"
 
 // findRoles splits every class into groups whose members deal with the same
 // peers, not only with the same kinds of peers: the web tier of one application,
@@ -144,30 +140,3 @@ func (g *grouping) join(i, j int32) bool {
 
 // differ reports two things known and not the same.
 func differ(a, b string) bool { return a != "" && b != "" && a != b }
-
-// effectiveServices gives each dependency's service, with ports that servers hand
-// out as they please folded into one: the dynamic range (RFC 6335 §6), and the
-// high ports of any server that has more than a handful of them (passive FTP,
-// NFS, Java RMI).
-func (w *work) effectiveServices() []flow.Service {
-	const firstHigh, firstDynamic, tooMany, folded = 32768, 49152, 4, 65535
-	high := map[int32]map[uint16]bool{}
-	for i := range w.deps {
-		d := &w.deps[i]
-		if d.Service.Port >= firstHigh && flow.HasPorts(d.Service.Proto) {
-			if high[d.Server] == nil {
-				high[d.Server] = map[uint16]bool{}
-			}
-			high[d.Server][d.Service.Port] = true
-		}
-	}
-	services := make([]flow.Service, len(w.deps))
-	for i := range w.deps {
-		d := &w.deps[i]
-		services[i] = d.Service
-		if p := d.Service.Port; flow.HasPorts(d.Service.Proto) && (p >= firstDynamic || (p >= firstHigh && len(high[d.Server]) > tooMany)) {
-			services[i].Port = folded
-		}
-	}
-	return services
-}

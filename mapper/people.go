@@ -17,12 +17,14 @@ import (
 // A role is people's if it serves nobody and what it uses is spread over three or
 // more applications, none of which gets most of it; or if it serves nobody and
 // deals with the same shared infrastructure as a role already recognised
-// (developers who only use the development environment still print).
+// (developers who only use the development environment still print); or if all
+// that is seen of it is that it asks for addresses, the rest being hidden by
+// translation.
 func (w *work) findPeople(ties []tie) {
 	w.people = make([]bool, w.roles)
-	serves := make([]bool, w.roles)
+	serves, uses := make([]bool, w.roles), make([]bool, w.roles)
 	for _, t := range ties {
-		serves[t.server] = true
+		serves[t.server], uses[t.client] = true, true
 	}
 	var rest []tie
 	for _, t := range ties {
@@ -42,7 +44,14 @@ func (w *work) findPeople(ties []tie) {
 		}
 	}
 	for r := range w.roles {
-		if serves[r] || w.people[r] || len(profiles[r]) < 3 || !plain(profiles[r]) {
+		if serves[r] || w.people[r] || !plain(profiles[r]) {
+			continue
+		}
+		if !uses[r] && size[r] >= minPeople && slices.Contains(profiles[r], contact{asClient, KindDHCP}) {
+			w.people[r] = true
+			continue
+		}
+		if len(profiles[r]) < 3 {
 			continue
 		}
 		for _, s := range sure {
