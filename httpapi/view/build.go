@@ -49,33 +49,51 @@ func (x *Index) Build(q Query) *View {
 }
 
 // groups draws the top level: all of it when it fits, else the most important
-// ones and one box per zone for the rest.
+// part and one box per zone for the rest.
 func (b *builder) groups(g *grouping) {
-	shown := len(g.groups)
+	units := b.units(g)
+	shown := len(units)
 	if shown > b.q.Draw {
 		b.crowd = true
-		shown = mostImportant(g, b.q.Draw-zonesOf(g))
+		sort.SliceStable(units, func(i, j int) bool { return units[i].before(&units[j]) })
+		shown = max(1, b.q.Draw-zonesOf(g))
 	}
 	b.left -= shown
-	rest := map[string]int32{}
-	for i := range g.groups {
-		gr := &g.groups[i]
-		if i < shown {
-			b.group(gr)
+	for _, u := range units[:shown] {
+		if u.class != nil {
+			b.alike(u)
 			continue
 		}
-		box, ok := rest[gr.zone]
-		if !ok {
-			box = b.add(Box{ID: idMore + gr.zone, Kind: KindMore, Name: "the rest", Parent: -1, Zone: gr.zone})
-			rest[gr.zone] = box
-		}
-		b.boxes[box].Nodes += len(gr.members)
-		b.boxes[box].Parts = append(b.boxes[box].Parts, Part{Name: gr.name, Nodes: len(gr.members)})
-		for _, n := range gr.members {
-			b.at[n] = box
+		b.group(u.groups[0], -1)
+	}
+	b.rest(units[shown:])
+}
+
+// before orders units by what matters when not all fit: priority, then size.
+func (u *unit) before(o *unit) bool {
+	a, b := u.groups[0], o.groups[0]
+	if a.priority != b.priority {
+		return a.priority > b.priority
+	}
+	return len(a.members) > len(b.members)
+}
+
+// rest folds what the budget left no room for into one box per zone.
+func (b *builder) rest(units []unit) {
+	at := map[string]int32{}
+	for _, u := range units {
+		for _, gr := range u.groups {
+			box, ok := at[gr.zone]
+			if !ok {
+				box = b.add(Box{ID: idMore + gr.zone, Kind: KindMore, Name: "the rest", Parent: -1, Zone: gr.zone})
+				at[gr.zone] = box
+			}
+			b.boxes[box].Nodes += len(gr.members)
+			b.boxes[box].Parts = append(b.boxes[box].Parts, Part{Name: gr.name, Nodes: len(gr.members)})
+			b.assign(gr.members, box)
 		}
 	}
-	for _, box := range rest {
+	for _, box := range at {
 		parts := b.boxes[box].Parts
 		sort.SliceStable(parts, func(i, j int) bool { return parts[i].Nodes > parts[j].Nodes })
 		b.boxes[box].Parts = parts[:min(len(parts), 12)]
@@ -90,31 +108,22 @@ func zonesOf(g *grouping) int {
 	return len(zones)
 }
 
-// mostImportant moves the groups that matter most to the front and returns how
-// many fit: by priority, then size.
-func mostImportant(g *grouping, room int) int {
-	sort.SliceStable(g.groups, func(i, j int) bool {
-		a, b := &g.groups[i], &g.groups[j]
-		if a.priority != b.priority {
-			return a.priority > b.priority
-		}
-		return len(a.members) > len(b.members)
-	})
-	return max(room, 1)
-}
-
 // add appends a box and returns its index.
 func (b *builder) add(box Box) int32 {
 	b.boxes = append(b.boxes, box)
 	return int32(len(b.boxes) - 1)
 }
 
-// group draws one top-level group, opened as far as the query and budget allow.
-func (b *builder) group(g *group) {
+// group draws one group, opened as far as the query and budget allow. Parent is
+// the box of its class, -1 at the top.
+func (b *builder) group(g *group, within int32) {
 	box := Box{
-		ID: g.id, Kind: g.kind, Name: g.name, Parent: -1, Zone: g.zone, Env: g.env,
+		ID: g.id, Kind: g.kind, Name: g.name, Parent: within, Env: g.env,
 		Nodes: len(g.members), Priority: g.priority, Infra: g.infra,
 		Opens: g.zone != zoneOutside || g.kind == KindDomains,
+	}
+	if within < 0 {
+		box.Zone = g.zone
 	}
 	parts := b.x.parts(g)
 	if len(parts) > 1 || parts[0].role >= 0 {

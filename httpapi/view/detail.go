@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/bulkhead/bulkhead/flow"
@@ -133,6 +134,9 @@ func (d *Detail) describe(x *Index, members []int32, keys []string) {
 	g := x.groupOf(n, keys)
 	d.Kind, d.Name, d.Priority = g.kind, g.name, g.priority
 	switch {
+	case strings.HasPrefix(d.ID, idAlike):
+		c := x.classes(keys)[g.id]
+		d.Kind, d.Name, d.Why = KindAlike, strconv.Itoa(len(c.ids))+" alike", c.note
 	case d.ID != g.id:
 		d.Kind = KindRole
 		if r := x.role(n); r >= 0 {

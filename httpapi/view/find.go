@@ -14,6 +14,9 @@ func (x *Index) Members(id string, keys []string) []int32 {
 	if n, ok := x.byID[strings.TrimPrefix(id, idNode)]; ok {
 		return []int32{n}
 	}
+	if strings.HasPrefix(id, idAlike) {
+		return x.membersAlike(id, keys)
+	}
 	outer, role, split := strings.Cut(id, idRole)
 	var out []int32
 	for n := range x.Map.Graph.Nodes {
@@ -21,6 +24,17 @@ func (x *Index) Members(id string, keys []string) []int32 {
 			continue
 		}
 		if !split || x.roleID(x.role(int32(n))) == role {
+			out = append(out, int32(n))
+		}
+	}
+	return out
+}
+
+func (x *Index) membersAlike(id string, keys []string) []int32 {
+	classes := x.classes(keys)
+	var out []int32
+	for n := range x.Map.Graph.Nodes {
+		if c := classes[x.groupOf(int32(n), keys).id]; c != nil && c.id == id {
 			out = append(out, int32(n))
 		}
 	}

@@ -1,11 +1,13 @@
 package view
 
 import (
+	"sync"
+
 	"github.com/bulkhead/bulkhead/topology"
 )
 
-// Index is a map with the look-ups that every view of it needs. It is immutable
-// and safe for concurrent use.
+// Index is a map with the look-ups that every view of it needs. It is safe
+// for concurrent use and what it answers never changes.
 type Index struct {
 	Map *topology.Map
 
@@ -16,6 +18,9 @@ type Index struct {
 	inDeps   []int32
 	proposed []int32 // per node: first of its proposals in byNode
 	byNode   []int32 // proposal indexes, sorted by node
+
+	mu    sync.Mutex
+	alike map[string]map[string]*alike // by label keys, then group id; filled when asked for
 }
 
 // NewIndex builds the index of m, which must not change afterwards. It relies on

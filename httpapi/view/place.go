@@ -91,7 +91,7 @@ func closedSize(b *Box) (w, h float64) {
 		return infraW, infraH
 	case KindNetwork, KindInternet, KindMulticast, KindDomains:
 		return outsideW, outsideH
-	case KindApplication, KindGroup, KindUngrouped:
+	case KindApplication, KindGroup, KindUngrouped, KindAlike:
 		return cardW, cardH
 	case KindMore:
 		if b.Parent < 0 {

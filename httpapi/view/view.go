@@ -20,6 +20,7 @@ const (
 	KindDomains        Kind = "domains"        // all outside names together
 	KindInfrastructure Kind = "infrastructure" // all nodes with one kind of shared service
 	KindUngrouped      Kind = "ungrouped"      // inside, in no application
+	KindAlike          Kind = "alike"          // groups that look the same from outside
 	KindMore           Kind = "more"           // what the budget left no room for
 )
 
@@ -40,6 +41,7 @@ type Query struct {
 	Focus    string          // id of a box or node: only it and what it talks to
 	NewSince flow.Time       // links first seen after it are marked; 0: none
 	Draw     int             // most boxes; 0: 500
+	Flat     bool            // never fold groups that look alike
 }
 
 // View is what is drawn. Parent, From and To are indexes into Boxes.

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { bytes, count, many, percent, service, shortService, time, title } from './words'
+import { bytes, count, many, middle, percent, service, shortService, time, title } from './words'
 
 describe('count', () => {
   it.each([
     [0, '0'],
     [950, '950'],
     [9800, '9\u202f800'],
-    [12400, '12.4 k'],
+    [12400, '12\u202f400'],
+    [412_000, '412 k'],
     [3_100_000, '3.1 M'],
     [412_345_678, '412 M'],
   ])('%d', (n, want) => expect(count(n)).toBe(want))
@@ -40,4 +41,10 @@ it('names services without hiding the port', () => {
 it('makes titles of labels only', () => {
   expect(title('point-of-sale')).toBe('Point of sale')
   expect(title('db01.corp.example')).toBe('Db01.corp.example')
+})
+
+it('shortens names in the middle', () => {
+  expect(middle('db-1', 16)).toBe('db-1')
+  expect(middle('climate-controller-prod-003', 16)).toBe('climat…-prod-003')
+  expect(middle('climate-controller-prod-003', 16)).toHaveLength(16)
 })

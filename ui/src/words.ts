@@ -2,11 +2,11 @@
 
 const units = ['', ' k', ' M', ' G', ' T'] as const
 
-/** "950", "12.4 k", "3.1 M". */
+/** "950", "12 400", "412 k", "3.1 M". */
 export function count(n: number): string {
   let value = n
   let unit = 0
-  while (Math.abs(value) >= (unit === 0 ? 9999.5 : 999.5) && unit < units.length - 1) {
+  while (Math.abs(value) >= (unit === 0 ? 99_999.5 : 999.5) && unit < units.length - 1) {
     value /= 1000
     unit++
   }
@@ -102,4 +102,11 @@ const kinds: Readonly<Record<string, string>> = {
 
 export function infraName(kind: string): string {
   return kinds[kind] ?? title(kind)
+}
+
+/** Shortens in the middle: what tells machines apart stands at both ends of their names. */
+export function middle(name: string, most: number): string {
+  if (name.length <= most) return name
+  const tail = Math.ceil((most - 1) * 0.6)
+  return `${name.slice(0, most - 1 - tail)}…${name.slice(-tail)}`
 }

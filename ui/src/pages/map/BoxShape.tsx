@@ -1,7 +1,7 @@
 import { memo } from 'react'
 import type { Box } from '../../api/types'
 import { PriorityMark } from '../../parts/PriorityMark'
-import { count, infraName, many, title } from '../../words'
+import { count, infraName, many, middle, title } from '../../words'
 import { KindIcon } from './KindIcon'
 import type { Lit, Selection } from './selection'
 
@@ -35,6 +35,7 @@ export const BoxShape = memo(function BoxShape({ box, index, lit, selection, onS
       <button
         type="button"
         className="face"
+        title={box.kind === 'workload' || box.kind === 'address' ? box.name : undefined}
         aria-pressed={chosen}
         onClick={() => onSelect(chosen ? null : { box: box.id })}
         onDoubleClick={() => box.opens && onToggle(box.id)}
@@ -67,7 +68,7 @@ export const BoxShape = memo(function BoxShape({ box, index, lit, selection, onS
 function nameOf(box: Box): string {
   if (box.kind === 'infrastructure') return infraName(box.infra ?? box.name)
   if (box.kind === 'more') return box.parent < 0 ? `${count(box.parts?.length ?? 0)}+ more` : `${count(box.nodes)} more`
-  if (box.kind === 'workload' || box.kind === 'address') return box.name
+  if (box.kind === 'workload' || box.kind === 'address') return middle(box.name, 16)
   return title(box.name)
 }
 
@@ -87,6 +88,16 @@ function Meta({ box }: { box: Box }) {
   const plain = outsideNote[box.kind]
   if (plain !== undefined) return <span className="meta">{box.note ?? plain}</span>
   if (box.kind === 'domains') return <span className="meta">{many(box.nodes, 'domain name')}</span>
+  if (box.kind === 'alike') {
+    return (
+      <>
+        <span className="meta">
+          {many(box.nodes, 'workload')} · {box.note}
+        </span>
+        {box.open ? null : <span className="parts">{box.parts?.map((p) => title(p.name)).join(', ')}</span>}
+      </>
+    )
+  }
   const news = box.new ? <span className="fresh">{count(box.new)} new</span> : null
   return (
     <>

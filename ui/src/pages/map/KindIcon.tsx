@@ -12,6 +12,7 @@ const shapes: Readonly<Record<string, string>> = {
   domains: 'M8 2a6 6 0 1 0 .01 0zM2 8h12M8 2c-4 4-4 8 0 12M8 2c4 4 4 8 0 12',
   infrastructure: 'M8 2l5.500 3v6L8 14l-5.500-3V5zM8 8l5.500-3M8 8v6M8 8L2.500 5',
   ungrouped: 'M3 3h3v3H3zM10 4h3v3h-3zM5 10h3v3H5z',
+  alike: 'M2 5h8v8H2zM4.500 5V3H12.500v8H10',
   more: 'M3.500 8h.01M8 8h.01M12.500 8h.01',
 }
 

@@ -32,11 +32,13 @@ export function MapPage() {
     (path: readonly string[]) => {
       const target = path[path.length - 1]
       if (target === undefined) return
-      const open = new Set([...address.query.getAll('expand'), ...path.slice(0, -1)])
+      // A single box may be folded with others alike: opening it takes it out.
+      const opened = path.length === 1 && !view?.boxes.some((b) => b.id === target) ? path : path.slice(0, -1)
+      const open = new Set([...address.query.getAll('expand'), ...opened])
       change({ expand: [...open], box: target, link: undefined, focus: undefined })
       setSeek(target)
     },
-    [address.query.toString(), change],
+    [address.query.toString(), change, view],
   )
 
   if (error && !view) return <Failed error={error} retry={reload} />
