@@ -189,17 +189,29 @@ func (s *Stitcher) create(k *key, h uint64, src *Source, r *plan.Row) uint32 {
 	return i
 }
 
-// makeRoom forgets the flow that was reported longest ago or, if all wait, reports
-// the one that has waited longest.
+// roomAtOnce is how many flows makeRoom forgets: their cache misses overlap.
+const roomAtOnce = 64
+
+// makeRoom forgets the flows that were reported longest ago or, if all wait,
+// reports the one that has waited longest and forgets it.
 func (s *Stitcher) makeRoom() {
-	i := s.t.idle.head
-	if i == none {
-		i = s.t.waiting.head
+	if s.t.idle.head == none {
 		s.stats.Evicted++
-		s.report(i)
+		s.report(s.t.waiting.head)
 	}
-	s.t.unlink(&s.t.idle, i)
-	s.t.remove(i)
+	var victims [roomAtOnce]uint32
+	n := 0
+	for i := s.t.idle.head; i != none && n < len(victims); i = s.t.slab[i].next {
+		victims[n] = i
+		n++
+	}
+	for _, i := range victims[:n] {
+		s.touched += uint64(s.t.buckets[s.t.slab[i].hash&uint64(len(s.t.buckets)-1)])
+	}
+	for _, i := range victims[:n] {
+		s.t.unlink(&s.t.idle, i)
+		s.t.remove(i)
+	}
 }
 
 // another reports whether r begins another flow with e's tuple.

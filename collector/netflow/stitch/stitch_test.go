@@ -285,7 +285,7 @@ func TestFirstPacketFlagsAreProof(t *testing.T) {
 
 // A table full of waiting halves still reports each of them, and never grows.
 func TestBoundedTable(t *testing.T) {
-	const limit, flows = 64, 1000
+	const limit, flows = 64, 1000 // all of them wait: none can be forgotten for free
 	g := newRig(stitch.Options{MaxFlows: limit})
 	for i := range flows {
 		r := up(0, 9, 5, full)

@@ -92,7 +92,7 @@ type table struct {
 }
 
 func newTable(limit int, seed uint64) *table {
-	size := 1 << bits.Len(uint(max(limit, 16)-1))
+	size := 2 << bits.Len(uint(max(limit, 16)-1)) // half empty: short chains
 	t := &table{
 		seed: seed, limit: limit, buckets: make([]uint32, size),
 		slab: make([]entry, 0, limit), rare: make([]rare, limit),
