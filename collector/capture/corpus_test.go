@@ -3,7 +3,6 @@ package capture_test
 import (
 	"errors"
 	"io"
-	"path/filepath"
 	"testing"
 
 	"github.com/bulkhead/bulkhead/collector/capture"
@@ -15,14 +14,7 @@ import (
 // error that says where.
 func TestCorpusSurvives(t *testing.T) {
 	testenv.Need(t, "corpus")
-	var files []string
-	for _, pattern := range []string{"*/*.pcap*", "*/*/*.pcap*", "*/*/*/*.pcap*", "zeek-btest/traces/*.trace", "zeek-btest/traces/*/*.trace"} {
-		m, err := filepath.Glob(filepath.Join(testenv.Corpus(), pattern))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, m...)
-	}
+	files := corpus(t)
 	if len(files) < 500 {
 		t.Fatalf("only %d captures found", len(files))
 	}
