@@ -23,6 +23,8 @@ type Options struct {
 	Log io.Writer
 	// WithoutTap leaves out capture and export.
 	WithoutTap bool
+	// Observers watch the tapped segment besides.
+	Observers []Observer
 }
 
 // Lab is a network that is up. Its methods are not safe for concurrent use,
@@ -37,6 +39,7 @@ type Lab struct {
 	hosts   map[string]*Host
 	daemons []*daemon // in the order they were started
 	tap     *tap
+	watches []observing
 	etc     []string // folders made under /etc/netns
 }
 
@@ -84,12 +87,19 @@ func (l *Lab) build(ctx context.Context, o Options) error {
 	if err := l.serve(ctx); err != nil {
 		return err
 	}
-	if o.WithoutTap {
-		return nil
+	if !o.WithoutTap {
+		t, err := l.startTap(ctx)
+		l.tap = t
+		if err != nil {
+			return err
+		}
 	}
-	t, err := l.startTap(ctx)
-	l.tap = t
-	return err
+	for _, w := range o.Observers {
+		if err := l.observe(ctx, w); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // serve starts every host's services and waits until they answer.
@@ -150,9 +160,8 @@ func (l *Lab) Inventory() *topology.Inventory {
 // called more than once.
 func (l *Lab) Down() error {
 	var errs []error
-	if l.tap != nil {
-		errs = append(errs, l.tap.stop())
-		l.tap = nil
+	if l.tap != nil || len(l.watches) > 0 {
+		errs = append(errs, l.StopTap())
 	}
 	for i := len(l.daemons) - 1; i >= 0; i-- {
 		l.daemons[i].stop()

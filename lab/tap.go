@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,16 +17,14 @@ import (
 // exporting to the router's loopback, and tcpdump there; or tcpdump on all
 // bridges.
 type tap struct {
-	lab       *Lab
-	captures  []*daemon
-	parts     []string // files of the captures, when there are several
-	export    *daemon
-	softflowd *daemon
-	sink      *net.UDPConn // so that datagrams are not refused
+	lab      *Lab
+	captures []*daemon
+	parts    []string // files of the captures, when there are several
+	sink     *net.UDPConn
 }
 
-// exportPort is where softflowd sends to, on the router's loopback.
-const exportPort = 2055
+// exportTarget is where softflowd sends to, on the router's loopback.
+var exportTarget = netip.MustParseAddrPort("127.0.0.1:2055")
 
 // CaptureFile is the packet capture of the tapped segment, complete after
 // StopTap.
@@ -46,7 +45,7 @@ func (l *Lab) startTap(ctx context.Context) (*tap, error) {
 		return t, err
 	}
 	t.captures = []*daemon{capture}
-	return t, t.startExport(ctx, device)
+	return t, t.startExport(ctx)
 }
 
 // watchAll captures what comes into the router from each segment.
@@ -62,29 +61,23 @@ func (t *tap) watchAll(ctx context.Context) error {
 	return nil
 }
 
-// startExport has softflowd export what it sees on a device of the router.
-func (t *tap) startExport(ctx context.Context, device string) error {
+// startExport has softflowd export what it sees on the tapped segment, to a
+// socket that takes the datagrams so that they are not refused.
+func (t *tap) startExport(ctx context.Context) error {
 	l := t.lab
 	err := l.router.Do(func() (err error) {
-		t.sink, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: exportPort})
+		t.sink, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(exportTarget))
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if t.export, err = t.tcpdump(ctx, "export", "lo", l.ExportFile(), fmt.Sprintf("udp dst port %d", exportPort)); err != nil {
-		return err
-	}
-	t.softflowd, err = l.start(l.router, "softflowd", l.router.Command(context.Background(), "softflowd", "-d", "-i", device, "-v", "9", "-6",
-		"-n", fmt.Sprintf("127.0.0.1:%d", exportPort), "-T", "full", "-A", "milli",
-		"-p", filepath.Join(l.dir, "softflowd.pid"), "-c", filepath.Join(l.dir, "softflowd.ctl")))
+	export, err := t.tcpdump(ctx, "export", "lo", l.ExportFile(), fmt.Sprintf("udp dst port %d", exportTarget.Port()))
 	if err != nil {
 		return err
 	}
-	return l.waitFor(ctx, t.softflowd, func() bool {
-		_, err := os.Stat(filepath.Join(l.dir, "softflowd.ctl"))
-		return err == nil
-	})
+	t.captures = append(t.captures, export)
+	return l.observe(ctx, Softflowd(exportTarget))
 }
 
 // tcpdump starts a capture in the router and waits until it listens.
@@ -117,53 +110,31 @@ func (l *Lab) waitFor(ctx context.Context, d *daemon, ready func() bool) error {
 	return nil
 }
 
-// StopTap ends capture and export; both files are complete afterwards.
+// StopTap ends capture and export; both files are complete afterwards, and other
+// observers have exported all they hold.
 func (l *Lab) StopTap() error {
-	if l.tap == nil {
-		return nil
+	time.Sleep(settle)
+	err := l.stopObservers()
+	if l.tap != nil {
+		err = errors.Join(err, l.tap.stop())
+		l.tap = nil
 	}
-	err := l.tap.stop()
-	l.tap = nil
 	return err
 }
 
 // settle is how long packets may take from a socket into an observer's file.
 const settle = 300 * time.Millisecond
 
-func (t *tap) stop() error {
-	time.Sleep(settle)
-	var err error
-	if t.softflowd != nil {
-		err = t.flush()
-		t.softflowd.stop()
-	}
-	for _, d := range append(t.captures, t.export) {
-		if d != nil {
-			d.stop()
-		}
+func (t *tap) stop() (err error) {
+	for _, d := range t.captures {
+		d.stop()
 	}
 	if len(t.parts) > 0 {
-		err = errors.Join(err, merge(t.lab.CaptureFile(), t.parts))
+		err = merge(t.lab.CaptureFile(), t.parts)
 	}
 	if t.sink != nil {
 		err = errors.Join(err, t.sink.Close())
 	}
-	return err
-}
-
-// flush makes softflowd export all it has seen. Without libpcap's immediate mode
-// it sees packets only when a block of the kernel's ring is full (softflowd 1.1.0
-// on a quiet wire sees none at all), so the ring is filled first; and it exports
-// what it holds when told to, not when it ends (softflowctl(8)).
-func (t *tap) flush() error {
-	const ring = 2 << 20 // bytes, libpcap's default
-	l := t.lab
-	if err := l.router.pad(bridge(l.topo.segment(l.topo.Tap)), ring/1500); err != nil {
-		return err
-	}
-	time.Sleep(settle)
-	_, err := l.router.Run(context.Background(), "softflowctl", "-c", filepath.Join(l.dir, "softflowd.ctl"), "expire-all")
-	time.Sleep(settle)
 	return err
 }
 
