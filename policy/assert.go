@@ -236,4 +236,3 @@ func (r *assertionRun) side(pe *Peer, bare string) (out []*Example) {
 	}
 	return out
 }
-

@@ -209,6 +209,11 @@ func serviceListWords(list []Service) string {
 			missing = append(missing, Service{Proto: proto, From: uint16(next), To: 65535})
 		}
 	}
+	var always []Service // the default list passes in any case and is no news
+	for _, x := range DefaultAlwaysAllowed() {
+		always = append(always, x.Services...)
+	}
+	missing = slices.DeleteFunc(missing, func(s Service) bool { return servicesCover(always, []Service{s}) })
 	switch {
 	case len(missing) == 0:
 		return "every service"

@@ -56,7 +56,9 @@ func Check(set *Set, workloads []Party, uses []RuleUse) []Lint {
 			c.add(u.Policy, u.Rule, LintUnused, "no connection of the window used it")
 		}
 	}
-	slices.SortStableFunc(c.found, func(a, b Lint) int { return cmp.Or(cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Kind, b.Kind)) })
+	slices.SortStableFunc(c.found, func(a, b Lint) int {
+		return cmp.Or(cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Kind, b.Kind))
+	})
 	return c.found
 }
 

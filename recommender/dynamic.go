@@ -3,6 +3,7 @@ package recommender
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/policy"
@@ -89,7 +90,11 @@ func rangeFor(ports []uint16) (generalised, bool) {
 	return generalised{}, false
 }
 
+// plural counts a noun.
 func plural(n int, noun string) string {
+	if stem, y := strings.CutSuffix(noun, "y"); n != 1 && y && noun != "day" {
+		return fmt.Sprintf("%d %sies", n, stem)
+	}
 	if n == 1 {
 		return "1 " + noun
 	}
