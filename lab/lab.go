@@ -23,8 +23,6 @@ type Options struct {
 	Log io.Writer
 	// WithoutTap leaves out capture and export.
 	WithoutTap bool
-	// Observers watch the tapped segment besides.
-	Observers []Observer
 }
 
 // Lab is a network that is up. Its methods are not safe for concurrent use,
@@ -90,14 +88,7 @@ func (l *Lab) build(ctx context.Context, o Options) error {
 	if !o.WithoutTap {
 		t, err := l.startTap(ctx)
 		l.tap = t
-		if err != nil {
-			return err
-		}
-	}
-	for _, w := range o.Observers {
-		if err := l.observe(ctx, w); err != nil {
-			return err
-		}
+		return err
 	}
 	return nil
 }

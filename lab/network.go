@@ -166,6 +166,9 @@ func (l *Lab) removeNetwork() error {
 	for _, dir := range l.etc {
 		errs = append(errs, os.RemoveAll(dir))
 	}
+	if len(l.etc) > 0 {
+		os.Remove("/etc/netns") // when nobody else uses it
+	}
 	l.etc = nil
 	return errors.Join(errs...)
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -23,7 +24,12 @@ type observing struct {
 	flush func() error // nil: it exports all it holds when it ends
 }
 
-func (l *Lab) observe(ctx context.Context, o Observer) error {
+// Bridge is the name of a segment's interface in the router: what is mirrored
+// there is all that is said on the segment.
+func (l *Lab) Bridge(segment string) string { return bridge(l.topo.segment(segment)) }
+
+// Observe starts an observer of the tapped segment; StopTap ends it.
+func (l *Lab) Observe(ctx context.Context, o Observer) error {
 	segment := l.topo.segment(l.topo.Tap)
 	if segment < 0 {
 		return fmt.Errorf("%s needs a tapped segment", o.Name)
@@ -123,7 +129,9 @@ func pmacct(name, config string) Observer {
 		if err != nil {
 			return observing{}, err
 		}
-		return observing{d, nil}, l.waitFor(ctx, d, func() bool {
+		// SIGINT makes the plugin export what it holds and end (pmacct, SIGNALS).
+		flush := func() error { return syscall.Kill(-d.cmd.Process.Pid, syscall.SIGINT) }
+		return observing{d, flush}, l.waitFor(ctx, d, func() bool {
 			b, err := os.ReadFile(pid)
 			return err == nil && len(b) > 0
 		})

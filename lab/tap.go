@@ -77,7 +77,7 @@ func (t *tap) startExport(ctx context.Context) error {
 		return err
 	}
 	t.captures = append(t.captures, export)
-	return l.observe(ctx, Softflowd(exportTarget))
+	return l.Observe(ctx, Softflowd(exportTarget))
 }
 
 // tcpdump starts a capture in the router and waits until it listens.

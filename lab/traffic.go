@@ -56,13 +56,17 @@ func outcome(err error) string {
 }
 
 // Edges returns the true dependencies that the calls make and that cross the
-// tapped segment, sorted; Attempts what they try in vain.
-func (l *Lab) Edges() []TrueEdge { return l.edges(false) }
+// tapped segment, sorted.
+func (l *Lab) Edges() []TrueEdge { return slices.Compact(l.Connections()) }
 
 // Attempts returns what the calls try in vain, sorted.
-func (l *Lab) Attempts() []TrueEdge { return l.edges(true) }
+func (l *Lab) Attempts() []TrueEdge { return slices.Compact(l.calls(true)) }
 
-func (l *Lab) edges(refused bool) []TrueEdge {
+// Connections returns the edge of every single connection that Traffic makes,
+// sorted: those made twice are there twice.
+func (l *Lab) Connections() []TrueEdge { return l.calls(false) }
+
+func (l *Lab) calls(refused bool) []TrueEdge {
 	var out []TrueEdge
 	add := func(from, to *Host, svc flow.Service, v6 bool) {
 		if l.onTap(from) || l.onTap(to) {
@@ -83,7 +87,7 @@ func (l *Lab) edges(refused bool) []TrueEdge {
 		}
 	}
 	slices.SortFunc(out, TrueEdge.Compare)
-	return slices.Compact(out)
+	return out
 }
 
 // onTap reports whether the host stands on a tapped segment.
