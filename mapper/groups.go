@@ -11,11 +11,13 @@ import "cmp"
 func (w *work) findRoles() {
 	g := newGrouping(w)
 	g.joinSharedInfrastructure()
-	g.joinByName()
+	seen := g.observe()
+	g.joinByName(seen)
 	for range maxJoinRounds {
-		if g.round() == 0 {
+		if g.round(seen) == 0 {
 			break
 		}
+		seen.regroup(g.sets)
 	}
 	w.role, w.roles = g.sets.number(func(i int32) bool { return w.nodes[i].Inside() })
 }
@@ -103,15 +105,14 @@ func (g *grouping) joinSharedInfrastructure() {
 // joinByName joins nodes of a class whose host names differ in digits only, if
 // they deal with nothing but infrastructure; for others a like name only lowers
 // the bar (see alike), since "hr1-web-1" and "hr2-web-1" may be two systems.
-func (g *grouping) joinByName() {
+func (g *grouping) joinByName(seen *doings) {
 	type named struct {
 		stem  string
 		class int32
 	}
 	first := map[named]int32{}
-	busy := g.observe()
 	for i := range g.nodes {
-		if g.stemOf[i] == "" || !g.nodes[i].Inside() || g.infra[i] >= 0 || len(busy.of(int32(i))) > 0 {
+		if g.stemOf[i] == "" || !g.nodes[i].Inside() || g.infra[i] >= 0 || seen.start[i] >= 0 {
 			continue
 		}
 		k := named{g.stemOf[i], g.class[i]}

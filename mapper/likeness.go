@@ -21,8 +21,8 @@ type end struct {
 // doings lists what every group does, sorted by group, direction, slot and peer.
 type doings struct {
 	ends    []end
-	start   map[int32]int32 // first end of a group
-	members map[int32]int32
+	start   []int32 // first end of a group, -1 for none
+	members []int32 // size of the group, at its root
 }
 
 // observe sums the dependencies of nodes that are not infrastructure with peers
@@ -31,41 +31,62 @@ type doings struct {
 // application they belong to. A dependency weighs the square root of its flows,
 // so that neither a chatty service nor a rare one decides alone.
 func (g *grouping) observe() *doings {
-	d := &doings{start: map[int32]int32{}, members: map[int32]int32{}}
+	d := &doings{ends: make([]end, 0, len(g.deps))}
 	add := func(i int32, dir uint64, dep, peer int32) {
-		if g.setAside(i) || g.setAside(peer) || g.class[i] == g.class[peer] {
+		if g.setAside(peer) || g.class[i] == g.class[peer] || g.passing(dep) {
 			return
 		}
-		d.ends = append(d.ends, end{g.sets.find(i), dir, featureKey(dir, g.service[dep], g.class[peer]), g.sets.find(peer), math.Sqrt(float64(g.deps[dep].Flows))})
+		d.ends = append(d.ends, end{i, dir, featureKey(dir, g.service[dep], g.class[peer]), g.sets.find(peer), math.Sqrt(float64(g.deps[dep].Flows))})
 	}
-	for i := range g.deps {
-		if g.passing(int32(i)) {
+	for i := range g.nodes {
+		if g.setAside(int32(i)) {
 			continue
 		}
-		dep := &g.deps[i]
-		add(dep.Client, asClient, int32(i), dep.Server)
-		add(dep.Server, asServer, int32(i), dep.Client)
+		first := len(d.ends)
+		from, to := g.adj.uses(int32(i))
+		for dep := from; dep < to; dep++ {
+			add(int32(i), asClient, dep, g.deps[dep].Server)
+		}
+		for _, dep := range g.adj.serves(int32(i)) {
+			add(int32(i), asServer, dep, g.deps[dep].Client)
+		}
+		slices.SortFunc(d.ends[first:], compareEnds)
 	}
-	slices.SortFunc(d.ends, func(a, b end) int {
-		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.dir, b.dir), cmp.Compare(a.slot, b.slot),
-			cmp.Compare(a.peer, b.peer), cmp.Compare(a.weight, b.weight))
-	})
-	d.merge()
-	for i := range g.nodes {
-		d.members[g.sets.find(int32(i))]++
-	}
+	d.merge(g.sets)
 	return d
 }
 
-func (d *doings) merge() {
+func compareEnds(a, b end) int {
+	return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.dir, b.dir), cmp.Compare(a.slot, b.slot),
+		cmp.Compare(a.peer, b.peer), cmp.Compare(a.weight, b.weight))
+}
+
+// regroup follows the joins made since, so that every round works on fewer ends.
+func (d *doings) regroup(sets *disjoint) {
+	for i := range d.ends {
+		e := &d.ends[i]
+		e.group, e.peer = sets.find(e.group), sets.find(e.peer)
+	}
+	slices.SortFunc(d.ends, compareEnds)
+	d.merge(sets)
+}
+
+// merge unites sorted ends of the same group, slot and peer.
+func (d *doings) merge(sets *disjoint) {
+	n := len(sets.parent)
+	d.start, d.members = make([]int32, n), make([]int32, n)
+	for i := range n {
+		d.start[i] = -1
+		d.members[sets.find(int32(i))]++
+	}
 	out := d.ends[:0]
 	for _, e := range d.ends {
 		if n := len(out); n > 0 && out[n-1].group == e.group && out[n-1].slot == e.slot && out[n-1].peer == e.peer {
 			out[n-1].weight += e.weight
 			continue
 		}
-		if n := len(out); n == 0 || out[n-1].group != e.group {
-			d.start[e.group] = int32(n)
+		if d.start[e.group] < 0 {
+			d.start[e.group] = int32(len(out))
 		}
 		out = append(out, e)
 	}
@@ -82,8 +103,8 @@ func (w *work) setAside(i int32) bool {
 // machine uses says which application it is part of, who uses it only when
 // nothing else does, since twenty web tiers may share the people who browse them.
 func (d *doings) of(group int32) []end {
-	from, ok := d.start[group]
-	if !ok {
+	from := d.start[group]
+	if from < 0 {
 		return nil
 	}
 	to := from
@@ -144,8 +165,7 @@ func (g *grouping) bar(x, y int32) float64 {
 
 // round compares groups of the same class that share a peer, and joins those that
 // are alike; it returns how many joins it made.
-func (g *grouping) round() int {
-	d := g.observe()
+func (g *grouping) round(d *doings) int {
 	type meeting struct {
 		class int32
 		slot  uint64
