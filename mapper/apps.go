@@ -23,9 +23,16 @@ type tie struct {
 // contacts, the outside and people's machines are set aside first; people's
 // machines become applications of their own, one per environment.
 func (w *work) findApplications() {
-	w.findPeople(w.ties())
-	w.setFindings(append(w.m.Infrastructure, w.servingPeople(w.ties())...))
-	ties := slices.DeleteFunc(w.ties(), func(t tie) bool { return w.people[t.client] || w.people[t.server] })
+	ties := w.ties()
+	w.findPeople(ties)
+	w.setFindings(append(w.m.Infrastructure, w.servingPeople(ties)...))
+	aside := slices.Clone(w.people)
+	for i, r := range w.role {
+		if r >= 0 && w.infra[i] >= 0 {
+			aside[r] = true
+		}
+	}
+	ties = slices.DeleteFunc(ties, func(t tie) bool { return aside[t.client] || aside[t.server] })
 	part, _ := modules(newWeighted(w.roles, w.affinities(ties)))
 	linked := make([]bool, w.roles)
 	for _, t := range ties {

@@ -3,6 +3,7 @@ package mapper
 import (
 	"fmt"
 
+	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/topology"
 )
 
@@ -12,11 +13,12 @@ import (
 // polls is not monitoring.
 func (w *work) companions() []topology.Finding {
 	var out []topology.Finding
+	known := map[wide]bool{}
 	for i := range w.nodes {
 		if !w.nodes[i].Inside() || w.infra[i] >= 0 {
 			continue
 		}
-		if f, ok := w.companion(int32(i)); ok {
+		if f, ok := w.companion(int32(i), known); ok {
 			out = append(out, f)
 		}
 	}
@@ -26,7 +28,7 @@ func (w *work) companions() []topology.Finding {
 // hasCompanions are the kinds that keep what they gather somewhere else.
 var hasCompanions = map[string]bool{KindMonitoring: true, KindBackup: true, KindLogging: true, KindConfig: true, KindPatch: true, KindDirectory: true}
 
-func (w *work) companion(i int32) (topology.Finding, bool) {
+func (w *work) companion(i int32, known map[wide]bool) (topology.Finding, bool) {
 	from, to := w.adj.uses(i)
 	for d := from; d < to; d++ {
 		if !w.setAside(w.deps[d].Server) && !w.passing(d) && w.class[w.deps[d].Server] != w.class[i] {
@@ -43,7 +45,7 @@ func (w *work) companion(i int32) (topology.Finding, bool) {
 			return topology.Finding{}, false
 		}
 		kind := w.m.Infrastructure[w.infra[c]].Kind
-		if !hasCompanions[kind] || w.everywhere(c, d) {
+		if !hasCompanions[kind] || w.everywhere(c, d, known) {
 			continue
 		}
 		if found.Kind != "" && found.Kind != kind {
@@ -55,15 +57,26 @@ func (w *work) companion(i int32) (topology.Finding, bool) {
 	return found, found.Kind != ""
 }
 
+// wide is a client and a service it uses.
+type wide struct {
+	client  int32
+	service flow.Service
+}
+
 // everywhere reports that client c uses dependency d's service of many kinds of
-// nodes: polling, fetching, logging in.
-func (w *work) everywhere(c, d int32) bool {
+// nodes: polling, fetching, logging in. known remembers answers.
+func (w *work) everywhere(c, d int32, known map[wide]bool) bool {
+	key := wide{c, w.service[d]}
+	if yes, ok := known[key]; ok {
+		return yes
+	}
 	classes := map[int32]bool{}
 	from, to := w.adj.uses(c)
-	for k := from; k < to; k++ {
-		if w.service[k] == w.service[d] && w.nodes[w.deps[k].Server].Inside() {
+	for k := from; k < to && len(classes) <= 2; k++ {
+		if w.service[k] == key.service && w.nodes[w.deps[k].Server].Inside() {
 			classes[w.class[w.deps[k].Server]] = true
 		}
 	}
-	return len(classes) > 2
+	known[key] = len(classes) > 2
+	return known[key]
 }

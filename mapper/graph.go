@@ -218,31 +218,45 @@ func (b *graphBuilder) sortNodes() []int32 {
 	return order
 }
 
+// depKey is a dependency's place in the order: its triple packed, and where it is.
+type depKey struct {
+	ends    uint64 // client, server
+	service uint32 // protocol, port
+	at      int32
+}
+
 // mergeDeps renumbers, sorts and unites dependencies of the same triple.
 func mergeDeps(deps []topology.Dependency, order []int32) []topology.Dependency {
+	keys := make([]depKey, len(deps))
 	for i := range deps {
-		deps[i].Client, deps[i].Server = order[deps[i].Client], order[deps[i].Server]
+		d := &deps[i]
+		d.Client, d.Server = order[d.Client], order[d.Server]
+		keys[i] = depKey{uint64(d.Client)<<32 | uint64(d.Server), uint32(d.Service.Proto)<<16 | uint32(d.Service.Port), int32(i)}
 	}
-	slices.SortFunc(deps, compareDeps)
-	out := deps[:0]
-	for _, d := range deps {
-		if n := len(out); n > 0 && compareTriple(&out[n-1], &d) == 0 {
-			out[n-1].Merge(d.EdgeStats)
+	slices.SortFunc(keys, func(a, b depKey) int {
+		if a.ends != b.ends {
+			return cmp.Compare(a.ends, b.ends)
+		}
+		if a.service != b.service {
+			return cmp.Compare(a.service, b.service)
+		}
+		return compareDeps(deps[a.at], deps[b.at])
+	})
+	out := make([]topology.Dependency, 0, len(deps))
+	for k, key := range keys {
+		if k > 0 && keys[k-1].ends == key.ends && keys[k-1].service == key.service {
+			out[len(out)-1].Merge(deps[key.at].EdgeStats)
 			continue
 		}
-		out = append(out, d)
+		out = append(out, deps[key.at])
 	}
 	return out
 }
 
-func compareTriple(a, b *topology.Dependency) int {
-	return cmp.Or(cmp.Compare(a.Client, b.Client), cmp.Compare(a.Server, b.Server), a.Service.Compare(b.Service))
-}
-
-// compareDeps breaks ties by the statistics so that merging does not depend on
-// the order in which edges arrived.
+// compareDeps orders dependencies of one triple by their statistics, so that
+// merging does not depend on the order in which edges arrived.
 func compareDeps(a, b topology.Dependency) int {
-	return cmp.Or(compareTriple(&a, &b), cmp.Compare(a.First, b.First), cmp.Compare(a.Last, b.Last),
+	return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.Last, b.Last),
 		cmp.Compare(a.Flows, b.Flows), cmp.Compare(a.Bytes, b.Bytes), cmp.Compare(a.Packets, b.Packets),
 		cmp.Compare(a.Confidence, b.Confidence))
 }
