@@ -21,7 +21,7 @@ func TestHostsAgreeWithEvaluate(t *testing.T) {
 	testenv.Need(t, "netns", "nft")
 	rulesets, clients, services := 40, 5, 20
 	if testing.Short() {
-		rulesets = 5
+		rulesets = 12
 	}
 	lab := newHostLab(t)
 	tally := tally{}

@@ -65,7 +65,7 @@ func TestGatewayAgreesWithEvaluate(t *testing.T) {
 	testenv.Need(t, "netns", "nft")
 	rulesets, packets := 40, 250
 	if testing.Short() {
-		rulesets = 5
+		rulesets = 12
 	}
 	g := newGatewayLab(t)
 	tally := tally{}

@@ -33,22 +33,24 @@ func (k *Kernel) Apply(ctx context.Context, want Ruleset) (Applied, error) {
 	began := time.Now()
 	var out Applied
 	for out.Attempts = 1; ; out.Attempts++ {
-		have, generation, _, err := k.Read()
+		have, generation, err := k.current()
 		if err != nil {
 			return out, fmt.Errorf("apply: %w", err)
 		}
 		if changes := Diff(have, want); out.Attempts == 1 || !changes.Empty() {
 			out.Changes = changes
 		}
+		k.known = nil
 		err = k.change(ctx, out.Changes, generation)
 		if errors.Is(err, ErrStale) && out.Attempts < applyAttempts && ctx.Err() == nil {
 			continue
 		}
-		verified := k.verify(want)
+		verified := k.verify(ctx, &want, out.Changes)
 		out.Elements, out.Took = want.Elements(), time.Since(began)
 		switch {
-		case verified == nil:
-			return out, nil // whatever the socket said
+		case verified == nil: // whatever the socket said
+			k.remember(&want, generation, out.Changes)
+			return out, nil
 		case err != nil:
 			return out, fmt.Errorf("apply: %w", err)
 		}
@@ -56,19 +58,32 @@ func (k *Kernel) Apply(ctx context.Context, want Ruleset) (Applied, error) {
 	}
 }
 
-// verify reads the table back and compares.
-func (k *Kernel) verify(want Ruleset) error {
-	have, _, found, err := k.Read()
-	if err != nil {
-		return err
+// current is what the kernel holds: as remembered when nobody has changed any
+// ruleset since, else read.
+func (k *Kernel) current() (Ruleset, uint32, error) {
+	if k.known != nil {
+		generation, err := k.Generation()
+		if err == nil && generation == k.knownAt {
+			return *k.known, generation, nil
+		}
 	}
-	if !found {
-		return fmt.Errorf("%w: there is no table", ErrVerify)
+	have, generation, _, err := k.Read()
+	return have, generation, err
+}
+
+// remember keeps what was just verified, if the generation shows that ours was the
+// only change since it was read. Sets whose elements expire are not remembered
+// across that.
+func (k *Kernel) remember(want *Ruleset, before uint32, c Changes) {
+	for i := range want.Sets {
+		if want.Sets[i].Timeout && want.Sets[i].Expires > 0 {
+			return
+		}
 	}
-	if d := Diff(have, want); !d.Empty() {
-		return fmt.Errorf("%w:\n%s", ErrVerify, d)
+	after, err := k.Generation()
+	if err == nil && (after == before+1 || c.Empty() && after == before) {
+		k.known, k.knownAt = want, after
 	}
-	return nil
 }
 
 // change sends the changes as one transaction.

@@ -37,7 +37,7 @@ func (k *Kernel) ask(kind, flags uint16, attrs func(*batch), visit func(attrs []
 		if err != nil {
 			return err
 		}
-		done, err := eachMessage(k.buf[:n], seq, flags&unix.NLM_F_DUMP != 0, visit)
+		done, err := eachMessage(k.buf[:n], seq, flags&(unix.NLM_F_DUMP|unix.NLM_F_ACK) != 0, visit)
 		if err != nil || done {
 			return err
 		}
@@ -57,7 +57,7 @@ func (k *Kernel) receive() (n int, err error) {
 var errTorn = fmt.Errorf("dump: %w", ErrStale)
 
 // eachMessage visits the messages of one datagram that answer seq; done after the
-// last.
+// last, which with multi is an end mark or acknowledgement.
 func eachMessage(data []byte, seq uint32, multi bool, visit func([]byte) error) (done bool, err error) {
 	for len(data) >= unix.NLMSG_HDRLEN {
 		length := int(binary.NativeEndian.Uint32(data))

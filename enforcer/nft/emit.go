@@ -211,23 +211,17 @@ func (c *compiler) dispatch(side policy.Direction, groups []*group) (rules []Rul
 	if c.host.Mode == ModeHost && len(groups) == 1 && first != nil && len(c.host.Self) == 1 {
 		return []Rule{{Verdict{Goto, first.name}}}
 	}
-	name := sideName(side)
-	exact4 := Set{Name: name + "4", Type: Addr4, Map: true, Note: "the group of each protected address"}
-	exact6 := Set{Name: name + "6", Type: Addr6, Map: true, Note: "the group of each protected address"}
-	nets4 := Set{Name: name + "_nets4", Type: Addr4, Map: true, Interval: true, Note: "the group of addresses no workload claims"}
-	nets6 := Set{Name: name + "_nets6", Type: Addr6, Map: true, Interval: true, Note: "the group of addresses no workload claims"}
-	claimed := c.fillDispatch(groups, &exact4, &exact6, &nets4, &nets6)
-	_ = claimed
-	for _, s := range []Set{exact4, exact6, nets4, nets6} {
-		if len(s.Elems)+len(s.Ranges) == 0 {
-			continue
+	maps := newDispatchMaps(sideName(side))
+	c.fillDispatch(groups, maps)
+	for i := range maps {
+		if s := &maps[i]; len(s.Elems)+len(s.Ranges) > 0 {
+			by := f4
+			if s.Type == Addr6 {
+				by = f6
+			}
+			c.addSet(*s)
+			rules = append(rules, Rule{Lookup{By: []Field{by}, Set: s.Name, Map: true}})
 		}
-		by := f4
-		if s.Type == Addr6 {
-			by = f6
-		}
-		c.addSet(s)
-		rules = append(rules, Rule{Lookup{By: []Field{by}, Set: s.Name, Map: true}})
 	}
 	if c.host.Mode == ModeHost && first != nil {
 		rules = append(rules, Rule{Verdict{Goto, first.name}})
@@ -235,41 +229,50 @@ func (c *compiler) dispatch(side policy.Direction, groups []*group) (rules []Rul
 	return rules
 }
 
+// dispatchMaps lead from an address to its group: exact addresses, then ranges of
+// addresses no workload claims; IPv4 and IPv6.
+type dispatchMaps [4]Set
+
+func newDispatchMaps(name string) *dispatchMaps {
+	const exact, nets = "the group of each protected address", "the group of addresses no workload claims"
+	return &dispatchMaps{
+		{Name: name + "4", Type: Addr4, Map: true, Note: exact},
+		{Name: name + "6", Type: Addr6, Map: true, Note: exact},
+		{Name: name + "_nets4", Type: Addr4, Map: true, Interval: true, Note: nets},
+		{Name: name + "_nets6", Type: Addr6, Map: true, Interval: true, Note: nets},
+	}
+}
+
 // fillDispatch puts every protected address into the maps. An address that no
 // group protects but whose surroundings one does is listed to return.
-func (c *compiler) fillDispatch(groups []*group, exact4, exact6, nets4, nets6 *Set) bool {
-	listed := map[*ident]bool{}
-	nets := map[*ident]bool{}
+func (c *compiler) fillDispatch(groups []*group, maps *dispatchMaps) {
+	listed, nets := map[*ident]bool{}, map[*ident]bool{}
 	for _, g := range groups {
-		v := Verdict{Goto, g.name}
 		for _, id := range g.ids {
 			listed[id] = true
 			nets[id] = len(id.ranges) > 0
-			c.listIdent(id, v, exact4, exact6, nets4, nets6)
+			maps.add(id, Verdict{Goto, g.name})
 		}
 	}
 	for _, id := range c.dir.exact {
-		uncovered := !listed[id] && (nets[id.class] || (c.host.Mode == ModeHost && id.self))
-		if uncovered {
-			c.listIdent(id, Verdict{Code: Return}, exact4, exact6, nets4, nets6)
+		if !listed[id] && (nets[id.class] || (c.host.Mode == ModeHost && id.self)) {
+			maps.add(id, Verdict{Code: Return})
 		}
 	}
-	return len(listed) > 0
 }
 
-func (c *compiler) listIdent(id *ident, v Verdict, exact4, exact6, nets4, nets6 *Set) {
-	for _, e := range id.v4 {
-		e.Target = exact4.target(v)
-		exact4.Elems = append(exact4.Elems, e)
-	}
-	for _, e := range id.v6 {
-		e.Target = exact6.target(v)
-		exact6.Elems = append(exact6.Elems, e)
+func (m *dispatchMaps) add(id *ident, v Verdict) {
+	for i, elems := range [][]Elem{id.v4, id.v6} {
+		s := &m[i]
+		for _, e := range elems {
+			e.Target = s.target(v)
+			s.Elems = append(s.Elems, e)
+		}
 	}
 	for _, r := range id.ranges {
-		s := nets4
+		s := &m[2]
 		if r.From.Is6() {
-			s = nets6
+			s = &m[3]
 		}
 		r.Target = s.target(v)
 		s.Ranges = append(s.Ranges, r)
@@ -279,17 +282,41 @@ func (c *compiler) listIdent(id *ident, v Verdict, exact4, exact6, nets4, nets6 
 // base adds the chains packets come in by.
 func (c *compiler) base() {
 	known := Rule{CtEstablished | CtRelated, Verdict{Code: Accept}}
+	cut := c.cutRules()
 	if c.host.Mode == ModeGateway {
-		c.addChain(Chain{Name: "forward", Hook: HookForward, Rules: []Rule{
-			known, {Verdict{Jump, "in"}}, {Verdict{Jump, "out"}},
-		}})
+		c.addChain(Chain{Name: "forward", Hook: HookForward, Rules: slices.Concat([]Rule{known}, cut, []Rule{
+			{Verdict{Jump, "in"}}, {Verdict{Jump, "out"}},
+		})})
 		return
 	}
-	c.addChain(Chain{Name: "input", Hook: HookInput, Rules: []Rule{
-		known, {Loopback{}, Verdict{Code: Accept}}, {GroupCast{}, Verdict{Code: Accept}},
-		{GroupCast{Multicast: true}, Verdict{Code: Accept}}, {Verdict{Jump, "in"}},
-	}})
-	c.addChain(Chain{Name: "output", Hook: HookOutput, Rules: []Rule{
-		known, {Loopback{Out: true}, Verdict{Code: Accept}}, {Verdict{Jump, "out"}},
-	}})
+	c.addChain(Chain{Name: "input", Hook: HookInput, Rules: slices.Concat(
+		[]Rule{known, {Loopback{}, Verdict{Code: Accept}}}, cut, []Rule{
+			{GroupCast{}, Verdict{Code: Accept}}, {GroupCast{Multicast: true}, Verdict{Code: Accept}}, {Verdict{Jump, "in"}},
+		})})
+	c.addChain(Chain{Name: "output", Hook: HookOutput, Rules: slices.Concat(
+		[]Rule{known, {Loopback{Out: true}, Verdict{Code: Accept}}}, cut, []Rule{{Verdict{Jump, "out"}}})})
+}
+
+// Names of the sets that hold connections being cut.
+const (
+	cutSet4 = "cut4"
+	cutSet6 = "cut6"
+)
+
+// cutRules end connections that were cut. Connection tracking picks up a TCP
+// connection in its middle (nf_conntrack_tcp_loose), by whichever side speaks
+// first, so forgetting a connection is not enough to end it. Monitoring cuts
+// nothing and must not be able to.
+func (c *compiler) cutRules() []Rule {
+	enforced := func(p pol) bool { return p.stage == policy.Enforce }
+	if !slices.ContainsFunc(c.pols, enforced) {
+		return nil
+	}
+	note := "connections that a change forbade, being ended; filled at run time"
+	c.addSet(Set{Name: cutSet4, Type: Tuple4, Timeout: true, Note: note})
+	c.addSet(Set{Name: cutSet6, Type: Tuple6, Timeout: true, Note: note})
+	return []Rule{
+		{NotSYN{}, Lookup{By: []Field{SrcAddr4, SrcPort, DstAddr4, DstPort}, Set: cutSet4}, Reset{}},
+		{NotSYN{}, Lookup{By: []Field{SrcAddr6, SrcPort, DstAddr6, DstPort}, Set: cutSet6}, Reset{}},
+	}
 }

@@ -3,6 +3,8 @@ package nft
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -30,6 +32,10 @@ type directory struct {
 	// background is what no network, prefix or workload covers.
 	background *ident
 	v4, v6     []span
+
+	kinds     map[kindKey]*ident // while it is built
+	byLabels  map[uint64][]labelSet
+	labelSets int
 }
 
 // span is a range of unclaimed addresses of one class. Spans are disjoint and
@@ -42,7 +48,7 @@ type span struct {
 // newDirectory sorts all addresses of the host into idents. prefixes are all that
 // any rule, network or exception distinguishes.
 func newDirectory(h *Host, prefixes []netip.Prefix) (*directory, error) {
-	d := &directory{background: &ident{}}
+	d := &directory{background: &ident{}, kinds: map[kindKey]*ident{}, byLabels: map[uint64][]labelSet{}}
 	for _, n := range h.Networks {
 		if n.Inside {
 			prefixes = append(prefixes, n.Prefixes...)
@@ -51,16 +57,8 @@ func newDirectory(h *Host, prefixes []netip.Prefix) (*directory, error) {
 	d.cut(prefixes, h.Networks)
 	names := namesByAddr(h.Domains)
 	seen := make(map[netip.Addr]string, len(h.Workloads))
-	merge := map[string]*ident{}
-	labelKeys := map[string]string{} // interned label text
 	for _, w := range byID(h.Workloads) {
-		key := w.Labels.String()
-		if k, ok := labelKeys[key]; ok {
-			key = k
-		} else {
-			labelKeys[key] = key
-		}
-		place := slices.Index(h.Self, w.ID)
+		kind := kindKey{labels: d.labelClass(w.Labels), place: min(slices.Index(h.Self, w.ID), 1)}
 		for _, a := range w.Addrs {
 			a = a.Unmap()
 			if other, dup := seen[a]; dup {
@@ -70,17 +68,50 @@ func newDirectory(h *Host, prefixes []netip.Prefix) (*directory, error) {
 				return nil, fmt.Errorf("compile: address %s is held by %q and %q", a, other, w.ID)
 			}
 			seen[a] = w.ID
-			d.add(merge, key, place, a, policy.Party{Addr: a, Labels: w.Labels, Workload: true, Domains: names[a]})
+			d.add(kind, a, policy.Party{Addr: a, Labels: w.Labels, Workload: true, Domains: names[a]})
 		}
 	}
 	for _, a := range sortedAddrs(names) {
 		if _, claimed := seen[a]; !claimed {
 			c := d.classOf(a)
-			d.add(merge, "", -1, a, policy.Party{Addr: a, Labels: c.party.Labels, Workload: c.party.Workload, Domains: names[a]})
+			d.add(kindKey{labels: -1, place: -1}, a, policy.Party{Addr: a, Labels: c.party.Labels, Workload: c.party.Workload, Domains: names[a]})
 		}
 	}
+	d.kinds, d.byLabels = nil, nil
 	return d, nil
 }
+
+// kindKey is what addresses of one ident have in common.
+type kindKey struct {
+	class   *ident
+	labels  int    // from labelClass; -1 for no workload
+	domains string // joined
+	place   int    // 0 the host's first workload, 1 another of its own, -1 none
+}
+
+// labelClass numbers distinct label sets. It hashes without regard to order, as
+// the map has none, and allocates only for a set it has not met.
+func (d *directory) labelClass(l topology.Labels) int {
+	var sum uint64
+	for k, v := range l {
+		sum += maphash.Comparable(labelSeed, [2]string{k, v})
+	}
+	for _, c := range d.byLabels[sum] {
+		if maps.Equal(c.labels, l) {
+			return c.number
+		}
+	}
+	d.labelSets++
+	d.byLabels[sum] = append(d.byLabels[sum], labelSet{l, d.labelSets})
+	return d.labelSets
+}
+
+type labelSet struct {
+	labels topology.Labels
+	number int
+}
+
+var labelSeed = maphash.MakeSeed()
 
 // byID orders workloads, so that the order of the inventory makes no difference.
 func byID(list []Workload) []*Workload {
@@ -92,15 +123,14 @@ func byID(list []Workload) []*Workload {
 	return out
 }
 
-// add puts one address into the ident of its kind. place is its workload's
-// position among the host's own, -1 when it is none of them.
-func (d *directory) add(merge map[string]*ident, labels string, place int, a netip.Addr, p policy.Party) {
-	class := d.classOf(a)
-	key := fmt.Sprintf("%p %s %d %s", class, strings.Join(p.Domains, ","), min(place, 0)+min(max(place, 0), 1), labels)
-	id := merge[key]
+// add puts one address into the ident of its kind.
+func (d *directory) add(key kindKey, a netip.Addr, p policy.Party) {
+	key.class = d.classOf(a)
+	key.domains = strings.Join(p.Domains, ",")
+	id := d.kinds[key]
 	if id == nil {
-		id = &ident{party: p, class: class, self: place >= 0, first: place == 0}
-		merge[key] = id
+		id = &ident{party: p, class: key.class, self: key.place >= 0, first: key.place == 0}
+		d.kinds[key] = id
 		d.exact = append(d.exact, id)
 	}
 	if a.Is4() {

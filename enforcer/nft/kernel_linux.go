@@ -19,6 +19,9 @@ type Kernel struct {
 	raw  syscall.RawConn
 	buf  []byte // for dumps
 	seq  uint32
+
+	known   *Ruleset // verified at generation knownAt; nil when not known
+	knownAt uint32
 }
 
 // socketBuffer is large enough that neither a transaction nor its answers

@@ -76,20 +76,7 @@ func (k *Kernel) readCounters(r *Ruleset) error {
 }
 
 func (k *Kernel) readSets(r *Ruleset) error {
-	ours := func(b *batch) { b.str(unix.NFTA_SET_TABLE, TableName) }
-	err := k.dump(unix.NFT_MSG_GETSET, ours, func(a []byte) error {
-		flags := attrU32(a, unix.NFTA_SET_FLAGS)
-		s := Set{
-			Name:     attrString(a, unix.NFTA_SET_NAME),
-			Type:     setType(attrU32(a, unix.NFTA_SET_KEY_TYPE)),
-			Map:      flags&unix.NFT_SET_MAP != 0,
-			Interval: flags&unix.NFT_SET_INTERVAL != 0,
-			Timeout:  flags&unix.NFT_SET_TIMEOUT != 0,
-		}
-		r.Sets = append(r.Sets, s)
-		return nil
-	})
-	if err != nil {
+	if _, err := k.listSets(r); err != nil {
 		return err
 	}
 	for i := range r.Sets {
@@ -112,7 +99,11 @@ func setType(magic uint32) SetType {
 	return otherType
 }
 
+// readElements fills a set, but for those whose content is the kernel's business.
 func (k *Kernel) readElements(s *Set) error {
+	if s.Type == Tuple4 || s.Type == Tuple6 {
+		return nil
+	}
 	d := elementReader{set: s, targets: map[string]uint32{}}
 	which := func(b *batch) {
 		b.str(unix.NFTA_SET_ELEM_LIST_TABLE, TableName)
@@ -125,6 +116,9 @@ func (k *Kernel) readElements(s *Set) error {
 	if s.Interval {
 		s.Ranges = d.pair()
 	}
+	// A hash that grows while it is dumped shows elements twice.
+	slices.SortFunc(s.Elems, compareElems)
+	s.Elems = slices.Compact(s.Elems)
 	return err
 }
 

@@ -1,0 +1,116 @@
+package nft
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/bulkhead/bulkhead/enforcer/netlab"
+	"github.com/bulkhead/bulkhead/internal/testenv"
+	"github.com/bulkhead/bulkhead/policy"
+)
+
+// many makes an estate whose gateway ruleset has about n elements: applications
+// of 1,000 workloads, web → api → db, and a monitor that reaches all.
+func many(n int) (*policy.Set, Host) {
+	set := &policy.Set{AlwaysAllowed: policy.DefaultAlwaysAllowed()}
+	host := Host{Mode: ModeGateway}
+	add := func(id, role, app string, i int) {
+		a := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		host.Workloads = append(host.Workloads, Workload{ID: id, Labels: labels("role", role, "app", app), Addrs: []netip.Addr{a}})
+	}
+	add("monitor", "monitor", "ops", 1)
+	next := 2
+	const perApp, elementsPerApp = 1000, 1900
+	for app := range max(1, n/elementsPerApp) {
+		name := fmt.Sprintf("app%03d", app)
+		for i := range perApp {
+			role := [...]string{"web", "web", "web", "web", "web", "web", "api", "api", "api", "db"}[i%10]
+			add(fmt.Sprintf("%s-%d", name, i), role, name, next)
+			next++
+		}
+		in := func(role string) policy.Peer { return sel("role", role, "app", name) }
+		set.Policies = append(set.Policies, policy.Policy{Name: name, Stage: policy.Enforce, Scope: policy.Select(labels("app", name)),
+			Rules: []policy.Rule{
+				{Name: "web-to-api", From: []policy.Peer{in("web")}, To: []policy.Peer{in("api")}, Services: []policy.Service{tcp(443, 443)}},
+				{Name: "api-to-db", From: []policy.Peer{in("api")}, To: []policy.Peer{in("db")}, Services: []policy.Service{tcp(5432, 5432)}},
+				{Name: "monitoring", From: []policy.Peer{sel("role", "monitor")}, To: []policy.Peer{in("web"), in("api"), in("db")}, Services: []policy.Service{tcp(9100, 9100)}},
+			}})
+	}
+	return set, host
+}
+
+var sizes = []int{10_000, 100_000, 1_000_000}
+
+func BenchmarkCompile(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			set, h := many(n)
+			b.ReportAllocs()
+			var r Ruleset
+			for b.Loop() {
+				r = mustCompile(b, set, h)
+			}
+			b.ReportMetric(float64(r.Elements()), "elements")
+		})
+	}
+}
+
+// BenchmarkApply measures compiling, applying to an empty namespace, reading back
+// and comparing.
+func BenchmarkApply(b *testing.B) {
+	testenv.Need(b, "netns")
+	for _, n := range sizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			set, h := many(n)
+			elements := 0
+			for b.Loop() {
+				b.StopTimer()
+				k := openIn(b, netlab.New(b))
+				runtime.GC()
+				b.StartTimer()
+				r := mustCompile(b, set, h)
+				if _, err := k.Apply(b.Context(), r); err != nil {
+					b.Fatal(err)
+				}
+				elements = r.Elements()
+			}
+			b.ReportMetric(float64(elements), "elements")
+			b.ReportMetric(peakMB(), "peak-MB")
+		})
+	}
+}
+
+// peakMB is the most memory this process ever had resident.
+func peakMB() float64 {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return float64(u.Maxrss) / 1024
+}
+
+// BenchmarkNftF loads the same rulesets with Debian's nft, for comparison.
+func BenchmarkNftF(b *testing.B) {
+	testenv.Need(b, "netns", "nft")
+	for _, n := range sizes[:2] {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			set, h := many(n)
+			file := filepath.Join(b.TempDir(), "ruleset.nft")
+			if err := os.WriteFile(file, []byte(mustCompile(b, set, h).String()), 0o600); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				b.StopTimer()
+				s := netlab.New(b)
+				b.StartTimer()
+				s.Run(b, "", "nft", "-f", file)
+			}
+		})
+	}
+}
