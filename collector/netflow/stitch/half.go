@@ -51,11 +51,10 @@ func icmpPorts(proto uint8, typeCode uint16) (asks, answers uint16, reply bool) 
 }
 
 // count adds r to entry i. dir is the direction of r's source.
-func (s *Stitcher) count(i uint32, dir int, src *Source, r *plan.Row) {
+func (s *Stitcher) count(i uint32, dir int, pt uint64, src *Source, r *plan.Row) {
 	e := &s.t.slab[i]
 	n := uint64(max(r.Sampling, 1))
 	e.sampling = max(e.sampling, r.Sampling)
-	pt := point(src, r)
 	fwd := &e.half[dir]
 	pk, by := r.Packets, r.Bytes
 	if r.Total {

@@ -156,17 +156,18 @@ func (s *Stitcher) add(src *Source, r *plan.Row, k *keyed) {
 		i = s.create(&k.key, k.hash, src, r)
 	}
 	e := &s.t.slab[i]
-	if e.id != 0 && s.another(e, r) {
+	pt := point(src, r)
+	if s.another(e, k.dir, pt, r) {
 		s.restart(i, src, r)
 	}
 	e.touched = s.now
-	if s.duplicate(e, k.dir, src, r) {
+	if s.duplicate(e, k.dir, pt, src.Kind, r) {
 		s.stats.Duplicates++
 		s.sighted(i, src.Exporter)
 		s.refresh(i)
 		return
 	}
-	s.count(i, k.dir, src, r)
+	s.count(i, k.dir, pt, src, r)
 	if e.complete() {
 		s.report(i)
 		return
@@ -214,17 +215,23 @@ func (s *Stitcher) makeRoom() {
 	}
 }
 
-// another reports whether r begins another flow with e's tuple.
-func (s *Stitcher) another(e *entry, r *plan.Row) bool {
-	last := max(e.half[0].covered, e.half[1].covered)
-	if last == 0 || r.First <= last {
+// another reports whether r begins another flow with e's tuple. What a second
+// observation point says a moment later is no other flow: its clock may be ahead.
+func (s *Stitcher) another(e *entry, dir int, pt uint64, r *plan.Row) bool {
+	covered := max(e.half[0].covered, e.half[1].covered)
+	silence := r.First.Sub(covered)
+	switch {
+	case covered == 0 || silence <= 0:
+		return false
+	case silence > s.o.Gap:
+		return true
+	case e.key.proto != flow.TCP || r.Flags&flow.SYN == 0:
+		return false
+	case e.end != flow.EndOfFlow && (e.half[0].flags|e.half[1].flags)&(flow.FIN|flow.RST) == 0:
 		return false
 	}
-	if r.First.Sub(last) > s.o.Gap {
-		return true
-	}
-	ended := e.end == flow.EndOfFlow || (e.half[0].flags|e.half[1].flags)&(flow.FIN|flow.RST) != 0
-	return e.key.proto == flow.TCP && ended && r.Flags&flow.SYN != 0
+	h := &e.half[dir]
+	return !h.seen || h.point == pt || silence > s.o.Skew
 }
 
 // restart reports what is left of the old flow and begins a new one in its place.
@@ -259,13 +266,13 @@ func point(src *Source, r *plan.Row) uint64 {
 // duplicate reports whether r covers time that another observation point has
 // already reported for this direction. The point that came first counts until it
 // falls behind; then whoever reports next takes over.
-func (s *Stitcher) duplicate(e *entry, dir int, src *Source, r *plan.Row) bool {
+func (s *Stitcher) duplicate(e *entry, dir int, pt uint64, kind flow.Source, r *plan.Row) bool {
 	h := &e.half[dir]
-	if !h.seen || s.o.KeepDuplicates || h.point == point(src, r) {
+	if !h.seen || s.o.KeepDuplicates || h.point == pt {
 		return false
 	}
 	tolerance := s.o.Skew
-	if src.Kind == flow.SourceSFlow {
+	if kind == flow.SourceSFlow {
 		tolerance = s.o.Wait // samples of one flow come as they come, from every switch
 	}
 	return r.First <= h.covered.Add(tolerance)
