@@ -61,14 +61,14 @@ func (o *Observer) dhcp(b []byte) bool {
 	case kind == 3 && host != "": // DHCPREQUEST
 		*slot = lease{xid, host}
 		if !ciaddr.IsUnspecified() {
-			o.add(ciaddr, host, flow.NameDHCP)
+			o.add(ciaddr, []byte(host), flow.NameDHCP)
 		}
 	case kind == 5 && !yiaddr.IsUnspecified(): // DHCPACK
 		if slot.xid == xid && slot.name != "" {
 			host = slot.name
 		}
 		if host != "" {
-			o.add(yiaddr, host, flow.NameDHCP)
+			o.add(yiaddr, []byte(host), flow.NameDHCP)
 		}
 	}
 	return true

@@ -2,7 +2,6 @@ package names
 
 import (
 	"bytes"
-	"strings"
 
 	"github.com/bulkhead/bulkhead/collector/capture"
 	"github.com/bulkhead/bulkhead/flow"
@@ -37,11 +36,11 @@ func (o *Observer) http(p *capture.Packet) bool {
 			continue
 		}
 		line, _, _ := bytes.Cut(b[5:], []byte("\n"))
-		host := strings.TrimSpace(string(line))
-		if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		host := bytes.TrimSpace(line)
+		if i := bytes.IndexByte(host, ':'); i >= 0 && i == bytes.LastIndexByte(host, ':') {
 			host = host[:i]
 		}
-		o.add(p.Dst.Netip(), host, flow.NameHTTP)
+		o.add(p.Dst.Netip(), bytes.Clone(host), flow.NameHTTP)
 		return true
 	}
 }

@@ -38,7 +38,7 @@ func (o *Observer) netbios(b []byte) bool {
 		return false
 	}
 	if kind == 0x20 && len(data) >= 6 && data[0]&0x80 == 0 && name != "" { // NB, and not a group's name
-		o.add(netip.AddrFrom4([4]byte(data[2:6])), name, flow.NameNetBIOS)
+		o.add(netip.AddrFrom4([4]byte(data[2:6])), []byte(name), flow.NameNetBIOS)
 	}
 	return true
 }
@@ -55,7 +55,7 @@ func (o *Observer) datagram(p *capture.Packet) bool {
 		return false
 	}
 	if src := netip.AddrFrom4([4]byte(b[4:8])); name != "" && src == p.Src.Netip() {
-		o.add(src, name, flow.NameNetBIOS)
+		o.add(src, []byte(name), flow.NameNetBIOS)
 	}
 	return true
 }

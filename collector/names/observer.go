@@ -1,6 +1,7 @@
 package names
 
 import (
+	"bytes"
 	"net/netip"
 	"slices"
 	"strings"
@@ -48,14 +49,15 @@ type observation struct {
 
 // Observer gathers names. It is not safe for concurrent use.
 type Observer struct {
-	o     Options
-	emit  func([]flow.Name) error
-	seen  map[observation]flow.Name
-	due   flow.Time
-	now   flow.Time
-	lease leases
-	stats Stats
-	err   error
+	o      Options
+	emit   func([]flow.Name) error
+	seen   map[observation]*flow.Name
+	due    flow.Time
+	now    flow.Time
+	lease  leases
+	hellos hellos
+	stats  Stats
+	err    error
 }
 
 // New returns an Observer that hands names to emit, which must not keep the slice.
@@ -66,7 +68,7 @@ func New(o Options, emit func([]flow.Name) error) *Observer {
 	if o.Interval <= 0 {
 		o.Interval = time.Minute
 	}
-	return &Observer{o: o, emit: emit, seen: make(map[observation]flow.Name)}
+	return &Observer{o: o, emit: emit, seen: make(map[observation]*flow.Name)}
 }
 
 // Stats returns what was counted so far.
@@ -86,6 +88,12 @@ func (o *Observer) Packet(p *capture.Packet, nth uint32) {
 	case flow.TCP:
 		if nth > early || len(p.Payload) < 12 {
 			return
+		}
+		if o.hellos.open > 0 {
+			if b := o.hellos.next(p); b != nil {
+				o.whole(p, b)
+				return
+			}
 		}
 		if b := p.Payload[0]; b != 0x16 && (b < 'A' || b > 'Z') && p.SrcPort != 53 {
 			return
@@ -134,26 +142,41 @@ func (o *Observer) look(p *capture.Packet) {
 	}
 }
 
-// add records that addr goes by name.
-func (o *Observer) add(addr netip.Addr, name string, kind flow.NameKind) {
+// whole reads a ClientHello that came in several segments, of which p is the last.
+func (o *Observer) whole(p *capture.Packet, b []byte) {
+	o.now = p.Time
+	name, ok := ServerName(b)
+	if len(name) > 0 {
+		o.add(p.Dst.Netip(), name, flow.NameSNI)
+	}
+	if !ok {
+		o.stats.Malformed++
+	}
+}
+
+// add records that addr goes by name. name may be changed.
+func (o *Observer) add(addr netip.Addr, name []byte, kind flow.NameKind) {
 	name, ok := clean(name)
 	if !ok || !addr.IsValid() || addr.IsUnspecified() || addr.IsMulticast() {
 		o.stats.Refused++
 		return
 	}
 	o.stats.Found++
-	key := observation{addr.Unmap(), name, kind}
-	n, ok := o.seen[key]
+	addr = addr.Unmap()
+	n, ok := o.seen[observation{addr, string(name), kind}] // does not allocate
 	if !ok {
 		if len(o.seen) >= o.o.MaxNames {
-			o.Flush()
+			o.flushed()
 		}
-		n = flow.Name{Addr: key.addr, Name: name, Kind: kind, First: o.now, Last: o.now, Sensor: o.o.Sensor}
+		n = &flow.Name{Addr: addr, Name: string(name), Kind: kind, First: o.now, Last: o.now, Sensor: o.o.Sensor}
+		o.seen[observation{addr, n.Name, kind}] = n
 	}
 	n.First, n.Last = min(n.First, o.now), max(n.Last, o.now)
 	n.Count++
-	o.seen[key] = n
 }
+
+// flushed is Flush where the error can wait until the end.
+func (o *Observer) flushed() { _ = o.Flush() } // kept in o.err
 
 // Advance lets time pass without a packet; what is due is handed on.
 func (o *Observer) Advance(now flow.Time) {
@@ -165,7 +188,7 @@ func (o *Observer) Advance(now flow.Time) {
 
 func (o *Observer) flushIfDue() {
 	if o.due != 0 {
-		o.Flush()
+		o.flushed()
 	}
 	o.due = o.now.Add(o.o.Interval)
 }
@@ -178,7 +201,7 @@ func (o *Observer) Flush() error {
 	}
 	out := make([]flow.Name, 0, len(o.seen))
 	for _, n := range o.seen {
-		out = append(out, n)
+		out = append(out, *n)
 	}
 	slices.SortFunc(out, func(a, b flow.Name) int {
 		switch {
@@ -200,20 +223,28 @@ func (o *Observer) Flush() error {
 	return o.err
 }
 
-// clean lower-cases a name and takes off the trailing dot. Names that are empty,
-// an address, too long or not printable ASCII are refused.
-func clean(s string) (string, bool) {
-	s = strings.TrimSuffix(s, ".")
-	if s == "" || len(s) > 253 {
-		return "", false
+// clean lower-cases a name in place and takes off the trailing dot. Names that are
+// empty, an address, too long or not printable ASCII are refused.
+func clean(name []byte) ([]byte, bool) {
+	name = bytes.TrimSuffix(name, []byte("."))
+	if len(name) == 0 || len(name) > 253 {
+		return nil, false
 	}
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return "", false
+	letters := false
+	for i, c := range name {
+		if c <= ' ' || c > '~' || c == ':' { // no host has a colon, addresses do
+			return nil, false
+		}
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+			name[i] = c
+		}
+		letters = letters || c > 'f'
+	}
+	if !letters { // it may be an address
+		if _, err := netip.ParseAddr(string(bytes.Trim(name, "[]"))); err == nil {
+			return nil, false
 		}
 	}
-	if _, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
-		return "", false
-	}
-	return strings.ToLower(s), true
+	return name, true
 }
