@@ -125,13 +125,14 @@ func (s *session) traffic(ctx context.Context, since, until flow.Time) (t traffi
 	return t, err
 }
 
-// newest returns the end of recorded traffic, errNothingRecorded when there is none.
-func (s *session) newest(ctx context.Context) (flow.Time, error) {
-	_, last, err := s.store.Window(ctx)
-	if err == nil && last == 0 {
+// recorded returns when recorded traffic begins and ends, errNothingRecorded when
+// there is none.
+func (s *session) recorded(ctx context.Context) (first, newest flow.Time, err error) {
+	first, newest, err = s.store.Window(ctx)
+	if err == nil && newest == 0 {
 		err = errNothingRecorded
 	}
-	return last, err
+	return first, newest, err
 }
 
 // mapInput reads what a map of the window is made of.
@@ -157,11 +158,11 @@ func (s *session) mapInput(ctx context.Context, since, until flow.Time) (mapper.
 // from the last one, and remembers it. What it decides about labels holds for
 // every other window too.
 func (s *session) estateMap(ctx context.Context) (*topology.Map, []flow.Probe, error) {
-	newest, err := s.newest(ctx)
+	first, newest, err := s.recorded(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	in, opt, err := s.mapInput(ctx, newest.Add(-s.app.cfg.Map.Window), newest+1)
+	in, opt, err := s.mapInput(ctx, max(first, newest.Add(-s.app.cfg.Map.Window)), newest+1)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -199,7 +200,7 @@ func (s *session) windowMap(ctx context.Context, w *window) (*topology.Map, []fl
 	if err != nil || w.since == "" && w.until == "" {
 		return m, probes, err
 	}
-	newest, err := s.newest(ctx)
+	_, newest, err := s.recorded(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

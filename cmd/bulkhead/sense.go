@@ -5,10 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/net/bpf"
 
+	"github.com/bulkhead/bulkhead/collector"
+	"github.com/bulkhead/bulkhead/collector/capture"
+	"github.com/bulkhead/bulkhead/collector/capture/filter"
 	"github.com/bulkhead/bulkhead/collector/netflow"
 	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/httpapi"
@@ -18,6 +23,7 @@ import (
 func senseCmd(a *app) *cobra.Command {
 	var listen, interfaces []string
 	var serve bool
+	var live liveFlags
 	cmd := &cobra.Command{
 		Use: "sense", Short: "Receive flow exports, or watch interfaces on a SPAN or tap port, until stopped", Args: cobra.NoArgs,
 		Long: `Watches until stopped: UDP sockets for NetFlow v5 and v9, IPFIX and sFlow, and
@@ -33,22 +39,25 @@ the reason it was not; the totals are printed every minute and at the end.`,
 			if len(a.cfg.Collector.Listen)+len(a.cfg.Collector.Interfaces) == 0 {
 				return usagef("sense: name sockets with --listen udp://:2055 or interfaces with --interface eth1")
 			}
-			return a.with(cmd.Context(), func(s *session) error { return s.sense(cmd.Context(), serve) })
+			return a.with(cmd.Context(), func(s *session) error { return s.sense(cmd.Context(), live, serve) })
 		},
 	}
 	cmd.Flags().StringSliceVar(&listen, "listen", nil, "UDP sockets for flow exports: udp://:2055,udp://:4739")
 	cmd.Flags().StringSliceVarP(&interfaces, "interface", "i", nil, "interfaces that see mirrored traffic")
+	cmd.Flags().StringVar(&live.filter, "bpf", "", "take only these packets, in tcpdump's language (see docs/operating.md), or a file made by tcpdump -ddd")
+	cmd.Flags().IntVar(&live.fanout, "fanout", 1, "rings an interface's flows are spread over, a core each")
+	cmd.Flags().IntVar(&live.snapLength, "snaplen", 512, "bytes taken of each packet; 0 for all")
 	cmd.Flags().BoolVar(&serve, "serve", false, "serve the dashboard too")
 	return cmd
 }
 
 // sense runs the configured sensors until ctx ends, then stores what they hold.
-func (s *session) sense(ctx context.Context, serve bool) error {
+func (s *session) sense(ctx context.Context, live liveFlags, serve bool) error {
 	w, err := s.writer(ctx, false)
 	if err != nil {
 		return err
 	}
-	tasks, watch, err := s.sensors(w)
+	tasks, watch, err := s.sensors(w, live)
 	if err != nil {
 		return errors.Join(err, w.Close())
 	}
@@ -69,7 +78,7 @@ func (s *session) sense(ctx context.Context, serve bool) error {
 }
 
 // sensors opens everything the configuration names.
-func (s *session) sensors(w *stampedWriter) ([]task.Task, *senseWatch, error) {
+func (s *session) sensors(w *stampedWriter, live liveFlags) ([]task.Task, *senseWatch, error) {
 	watch := &senseWatch{app: s.app, ready: make(chan struct{})}
 	opt, err := s.app.collectorOptions()
 	if err != nil {
@@ -85,7 +94,40 @@ func (s *session) sensors(w *stampedWriter) ([]task.Task, *senseWatch, error) {
 		s.app.say("receiving flow exports on %v", watch.server.Addrs())
 		tasks = append(tasks, watch.server)
 	}
+	if c := s.app.cfg.Collector; len(c.Interfaces) > 0 {
+		if watch.live, err = openLive(c.Interfaces, live, opt, w); err != nil {
+			return nil, nil, fmt.Errorf("sense: %w", err)
+		}
+		s.app.say("watching %s", strings.Join(c.Interfaces, ", "))
+		tasks = append(tasks, watch.live)
+	}
 	return tasks, watch, nil
+}
+
+// liveFlags are how interfaces are watched.
+type liveFlags struct {
+	filter     string
+	fanout     int
+	snapLength int
+}
+
+func openLive(interfaces []string, f liveFlags, opt collector.Options, to collector.Sink) (*collector.Live, error) {
+	program, err := compileFilter(f.filter)
+	if err != nil {
+		return nil, usagef("--bpf: %w", err)
+	}
+	return collector.OpenLive(collector.LiveOptions{
+		Interfaces: interfaces, Filter: program, Fanout: f.fanout,
+		Ring: capture.RingOptions{SnapLength: f.snapLength}, Options: opt,
+	}, to)
+}
+
+// compileFilter takes an expression, or the name of a file that tcpdump -ddd wrote.
+func compileFilter(text string) ([]bpf.RawInstruction, error) {
+	if program, err := os.ReadFile(text); text != "" && err == nil {
+		return filter.Load(string(program))
+	}
+	return filter.Compile(text)
 }
 
 // senseWatch reports what the sensors of this process saw and kept.
@@ -94,6 +136,7 @@ type senseWatch struct {
 	writer  *stampedWriter
 	decoder *netflow.Decoder
 	server  *netflow.Server
+	live    *collector.Live
 	ready   chan struct{}
 }
 
@@ -139,12 +182,26 @@ func (w *senseWatch) stages() []httpapi.Stage {
 			httpapi.Stage{Name: "export records", Unit: "records", Received: ds.Rows, Passed: ds.Flows, Drops: httpapi.DropsOf(&ds.RowDrops)},
 			httpapi.Stage{Name: "biflows", Unit: "records", Received: ds.Stitch.Rows, Passed: ds.Stitch.Rows - ds.Stitch.Duplicates, Deduplicated: ds.Stitch.Duplicates})
 	}
+	if w.live != nil {
+		out = append(out, liveStages(w.live.Stats())...)
+	}
 	if w.writer != nil {
 		ws := w.writer.Stats()
 		out = append(out, httpapi.Stage{Name: "writer", Unit: "rows", Received: ws.Received + ws.Recovered,
 			Passed: ws.Received + ws.Recovered - ws.Drops.Total(), Drops: httpapi.DropsOf(&ws.Drops)})
 	}
 	return out
+}
+
+// liveStages are the counters of watched interfaces.
+func liveStages(st collector.Stats) []httpapi.Stage {
+	var kernel flow.Drops
+	kernel.Add(flow.DropKernel, st.Kernel.Dropped)
+	return []httpapi.Stage{
+		{Name: "interfaces", Unit: "packets", Received: st.Frames + st.Kernel.Dropped, Passed: st.Frames, Drops: httpapi.DropsOf(&kernel)},
+		{Name: "walk", Unit: "packets", Received: st.Frames, Passed: st.Walked + st.Exports, Drops: httpapi.DropsOf(&st.Walk)},
+		{Name: "flows", Unit: "packets", Received: st.Assemble.Packets, Passed: st.Assemble.Counted, Drops: httpapi.DropsOf(&st.Assemble.Drops)},
+	}
 }
 
 // print writes the counters as lines.
