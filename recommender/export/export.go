@@ -16,7 +16,7 @@ type Input struct {
 	Set *policy.Set
 	Map *topology.Map // who the selectors mean
 	// Members are the workloads with the addresses they hold: what selectors resolve
-	// to in address-based formats.
+	// to in address-based formats. Nil takes the map's.
 	Members        []topology.Member
 	Recommendation *policy.Recommendation // evidence, decisions, coverage
 	Simulation     *policy.Simulation
@@ -43,6 +43,9 @@ func Formats() []Format {
 		{"json", "Everything, for programs", ".json", "application/json", writeJSON},
 		{"markdown", "Review pack as Markdown", ".md", "text/markdown; charset=utf-8", writeMarkdown},
 		{"csv", "Rules with evidence, for a spreadsheet", ".csv", "text/csv; charset=utf-8", writeCSV},
+		{"iptables", "iptables-save chains for a gateway (load the ipset file first)", ".rules", "text/plain; charset=utf-8", writeIPTables},
+		{"ip6tables", "ip6tables-save chains for a gateway (load the ipset file first)", ".rules6", "text/plain; charset=utf-8", writeIP6Tables},
+		{"ipset", "the address sets iptables and ip6tables use", ".ipset", "text/plain; charset=utf-8", writeIPSet},
 	}
 }
 
