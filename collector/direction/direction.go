@@ -130,8 +130,22 @@ func (l *Learner) Learn(f Flow) {
 		l.ends.amend(f, client, roleUsed)
 		return
 	}
-	l.ends.note(f, f.A, f.B, roleUnknown)
-	l.ends.note(f, f.B, f.A, roleUnknown)
+	// The end that looks ephemeral against a registered one is not worth a place:
+	// should it really serve, its other peers look ephemeral, too.
+	prior := Prior(f.Proto, f.B.Port) - Prior(f.Proto, f.A.Port)
+	if prior < clearPrior {
+		l.ends.note(f, f.A, f.B, roleUnknown)
+	}
+	if prior > -clearPrior {
+		l.ends.note(f, f.B, f.A, roleUnknown)
+	}
+}
+
+// Touch loads what Decide and Learn will ask about f into the cache. Who has
+// several flows to decide calls it for all of them first, so that their misses
+// overlap, and uses the result for anything that keeps the loads in the program.
+func (l *Learner) Touch(f Flow) uint64 {
+	return l.ends.touch(f, f.A) + l.ends.touch(f, f.B)
 }
 
 // Revise decides a finished record again with what has been learned since, and

@@ -146,6 +146,18 @@ func (t *ends) find(k end) *end {
 	return nil
 }
 
+// touch loads e's tags and the slot that they point to first.
+func (t *ends) touch(f Flow, e End) uint64 {
+	k := makeEnd(f, e)
+	b, tag := t.place(&k)
+	x := t.tags[b] ^ tag*ones
+	m := (x - ones) &^ x & (ones << 7)
+	if m == 0 {
+		return x
+	}
+	return t.slots[b*bucketSize+bits.TrailingZeros64(m)/8].peers
+}
+
 const ones = 0x0101010101010101
 
 // insert finds room for k: a free slot, a larger table, or the weakest end of the

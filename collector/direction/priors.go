@@ -13,6 +13,9 @@ func minPrior(proto uint8) int {
 	return 27
 }
 
+// clearPrior is the difference of two priors that leaves little doubt.
+const clearPrior = 40
+
 // Prior says how much a port number alone looks like a server's, 0..60. Services
 // that are registered with IANA and met in practice stand highest, then the
 // system ports (RFC 6335 §6: 0–1023), then user ports; the ranges systems take
