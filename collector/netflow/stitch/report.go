@@ -175,7 +175,7 @@ func (s *Stitcher) decide(e *entry) {
 		f.Hint.ClientIsA = !f.Hint.ClientIsA
 	}
 	v := s.learner.Decide(f)
-	if e.client == 0 && (e.outcome == flow.Established || e.outcome == flow.OneWay) {
+	if e.client == 0 && !wellKnown(v) && (e.outcome == flow.Established || e.outcome == flow.OneWay) {
 		s.learner.Learn(f)
 	}
 	if e.client != 0 && (v.Evidence < e.evidence || v.Evidence == e.evidence && v.Confidence <= e.confidence) {
@@ -186,6 +186,13 @@ func (s *Stitcher) decide(e *entry) {
 		e.client = 1
 	}
 	e.evidence, e.confidence = v.Evidence, v.Confidence
+}
+
+// wellKnown reports whether one more flow would teach the learner nothing. Most
+// flows are to servers known for long: learning each of them again costs 100 ns,
+// and each would leave its client's passing port in the learner's table.
+func wellKnown(v direction.Verdict) bool {
+	return v.Evidence == flow.EvidenceKnownPort && v.Confidence >= 95
 }
 
 // hint is the best evidence that the flow itself shows; ClientIsA speaks of the
