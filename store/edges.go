@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/ClickHouse/ch-go/proto"
 
@@ -13,10 +12,21 @@ import (
 // Edges returns the established service of a window, one edge per client,
 // server, scope, workloads and service, sorted by them. Grouping is done in the
 // database: 20 million flow rows cost the program what their edges cost.
+//
+// Edges whose direction was weakly decided when they came in are turned round
+// when it has since been learned, from better evidence on other edges, that the
+// port on the client's side is one its address serves; or when q.Servers says so.
+//
+// A connection that several sensors saw counts once: of each edge and day the
+// sensor that saw most of it counts.
 func (s *Store) Edges(ctx context.Context, q Query) ([]flow.Edge, error) {
+	sql, err := s.EdgesSQL(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("read edges: %w", err)
+	}
 	cols := &edgeColumns{}
 	var edges []flow.Edge
-	err := s.read(ctx, q.edgesSQL(), toResults(cols.all()), func(rows int) error {
+	err = s.read(ctx, sql, toResults(cols.all()), func(rows int) error {
 		edges = append(edges, make([]flow.Edge, rows)...)
 		for i, at := 0, len(edges)-rows; i < rows; i, at = i+1, at+1 {
 			edges[at] = cols.edge(i)
@@ -29,60 +39,40 @@ func (s *Store) Edges(ctx context.Context, q Query) ([]flow.Edge, error) {
 	return edges, nil
 }
 
-// edgeKey is what makes an edge one edge.
-const edgeKey = "client, server, proto, server_port, scope, client_workload, server_workload"
+// EdgesSQL is the statement Edges runs for q, for people who want to see it.
+func (s *Store) EdgesSQL(ctx context.Context, q Query) (string, error) {
+	weak, several, err := s.shape(ctx)
+	return q.edgesSQL(weak, several), err
+}
 
-// edgesSQL is the statement behind Edges.
-func (q Query) edgesSQL() string {
-	var w where
-	q.window(&w)
-	q.parties(&w)
-	sql := "SELECT " + edgeKey + `,
-  toUInt64(greatest(sum(edges.flows), 1)) AS flows, toUInt64(sum(edges.packets)) AS packets, toUInt64(sum(edges.bytes)) AS bytes,
-  CAST(min(edges.first) AS DateTime64(9, 'UTC')) AS first, CAST(max(edges.last) AS DateTime64(9, 'UTC')) AS last,
-  toUInt32(uniqExact(toRelativeDayNum(hour))) AS days, toUInt32(uniqExact(hour)) AS hours,
-  toUInt8(max(edges.evidence)) AS evidence, toUInt8(intDiv(sum(confidence_sum), greatest(sum(records), 1))) AS confidence,
-  toUInt32(uniqExact(sensor)) AS sensors
-FROM edges WHERE ` + w.String()
-	if q.NewSince != 0 {
-		sql += " AND (" + edgeKey + ") NOT IN (SELECT " + edgeKey + " FROM edges WHERE first < " + instant(q.NewSince) + ")"
-	}
-	sql += "\nGROUP BY " + edgeKey
-	if q.Top > 0 {
-		return sql + "\nORDER BY flows DESC, " + edgeKey + " LIMIT " + strconv.Itoa(q.Top)
-	}
-	return sql + "\nORDER BY " + edgeKey
+// shape tells how edges have to be read: whether reading might turn some round,
+// and whether several sensors saw traffic. It reads four small columns.
+func (s *Store) shape(ctx context.Context) (weak, several bool, err error) {
+	var w, n uint64
+	err = s.conn.QueryRow(ctx, "SELECT (SELECT count() FROM (SELECT 1 FROM edges_daily WHERE "+weakRow+" LIMIT 1)), (SELECT uniqExact(sensor) FROM edges_daily)").Scan(&w, &n)
+	return w > 0, n > 1, err
 }
 
 // edgeColumns receive edges.
 type edgeColumns struct {
-	client, server                 proto.ColIPv6
-	proto                          proto.ColUInt8
-	port                           proto.ColUInt16
-	scope                          proto.ColUInt32
-	clientWorkload, serverWorkload proto.ColUInt64
-	flows, packets, bytes          proto.ColUInt64
-	first, last                    timeColumn
-	days, hours                    proto.ColUInt32
-	evidence, confidence           proto.ColUInt8
-	sensors                        proto.ColUInt32
+	edgeKeyColumns
+	flows, packets, bytes proto.ColUInt64
+	first, last           timeColumn
+	days, hours, sensors  proto.ColUInt32
+	evidence, confidence  proto.ColUInt8
 }
 
 func (c *edgeColumns) all() []namedColumn {
-	return []namedColumn{
-		{"client", &c.client}, {"server", &c.server}, {"proto", &c.proto}, {"server_port", &c.port}, {"scope", &c.scope},
-		{"client_workload", &c.clientWorkload}, {"server_workload", &c.serverWorkload},
+	return append(c.edgeKeyColumns.all(), []namedColumn{
 		{"flows", &c.flows}, {"packets", &c.packets}, {"bytes", &c.bytes}, {"first", &c.first}, {"last", &c.last},
-		{"days", &c.days}, {"hours", &c.hours}, {"evidence", &c.evidence}, {"confidence", &c.confidence}, {"sensors", &c.sensors},
-	}
+		{"days", &c.days}, {"hours", &c.hours}, {"sensors", &c.sensors}, {"evidence", &c.evidence}, {"confidence", &c.confidence},
+	}...)
 }
 
 func (c *edgeColumns) edge(i int) flow.Edge {
-	scope := flow.Scope(c.scope[i])
+	client, server, service := c.edgeKeyColumns.edge(i)
 	return flow.Edge{
-		Client:  flow.Party{Addr: addr(c.client[i]), Scope: scope, Workload: c.clientWorkload[i]},
-		Server:  flow.Party{Addr: addr(c.server[i]), Scope: scope, Workload: c.serverWorkload[i]},
-		Service: flow.Service{Proto: c.proto[i], Port: c.port[i]},
+		Client: client, Server: server, Service: service,
 		EdgeStats: flow.EdgeStats{
 			Flows: c.flows[i], Packets: c.packets[i], Bytes: c.bytes[i],
 			First: c.first.at(i), Last: c.last.at(i),

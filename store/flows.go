@@ -81,7 +81,7 @@ func (s *Store) Rows(ctx context.Context) (rows uint64, err error) {
 }
 
 // trafficTables are the tables that hold what was seen, not what people decided.
-var trafficTables = []string{"flows", "edges", "probes", "names", "violations"}
+var trafficTables = []string{"flows", "edges", "edges_daily", "probes", "names", "violations"}
 
 // ForgetTraffic removes everything that was seen and keeps every document.
 func (s *Store) ForgetTraffic(ctx context.Context) error {

@@ -142,7 +142,8 @@ var retention = []struct {
 	keep  func(Options) time.Duration
 }{
 	{"flows", func(o Options) time.Duration { return o.KeepFlows }},
-	{"edges", func(o Options) time.Duration { return o.KeepEdges }},
+	{"edges", func(o Options) time.Duration { return o.KeepFlows }},
+	{"edges_daily", func(o Options) time.Duration { return o.KeepEdges }},
 	{"probes", func(o Options) time.Duration { return o.KeepEdges }},
 	{"names", func(o Options) time.Duration { return o.KeepEdges }},
 	{"violations", func(o Options) time.Duration { return o.KeepEdges }},

@@ -11,8 +11,8 @@ import (
 )
 
 // Probes returns the attempts of a window that no service answered, one per
-// client, server, service and outcome, sorted by them. NewSince and Servers are
-// not used.
+// client, server, service and outcome, sorted by them. What several sensors saw
+// counts once, as for edges, by the hour. NewSince and Servers are not used.
 func (s *Store) Probes(ctx context.Context, q Query) ([]flow.Probe, error) {
 	cols := &probeColumns{}
 	var probes []flow.Probe
@@ -35,9 +35,12 @@ func (q Query) probesSQL() string {
 	q.window(&w)
 	q.parties(&w)
 	sql := "SELECT " + probeKey + `,
-  toUInt64(greatest(sum(probes.attempts), 1)) AS attempts, toUInt64(sum(probes.folded) + 1) AS targets,
-  CAST(min(probes.first) AS DateTime64(9, 'UTC')) AS first, CAST(max(probes.last) AS DateTime64(9, 'UTC')) AS last
-FROM probes WHERE ` + w.String() + "\nGROUP BY " + probeKey
+  toUInt64(greatest(sum(h.attempts), 1)) AS attempts, toUInt64(sum(h.folded) + 1) AS targets,
+  CAST(min(h.first) AS DateTime64(9, 'UTC')) AS first, CAST(max(h.last) AS DateTime64(9, 'UTC')) AS last
+FROM (SELECT ` + probeKey + `, max(s.attempts) AS attempts, max(s.folded) AS folded, min(s.first) AS first, max(s.last) AS last
+FROM (SELECT ` + probeKey + `, hour, sensor, sum(p.attempts) AS attempts, sum(p.folded) AS folded, min(p.first) AS first, max(p.last) AS last
+FROM probes AS p WHERE ` + w.String() + `
+GROUP BY ` + probeKey + `, hour, sensor) AS s GROUP BY ` + probeKey + `, hour) AS h GROUP BY ` + probeKey
 	if q.Top > 0 {
 		return sql + "\nORDER BY attempts DESC, " + probeKey + " LIMIT " + strconv.Itoa(q.Top)
 	}

@@ -25,8 +25,10 @@ type Options struct {
 	// ClusterPlain is for clusters without a Keeper: local tables are not
 	// replicated and every server has to be migrated by itself.
 	ClusterPlain bool
-	// KeepFlows and KeepEdges are how long raw records and hourly edges (and
-	// probes) are kept after they came in; 0 keeps them for ever.
+	// KeepFlows is how long raw records and hourly edges are kept after they came
+	// in, KeepEdges how long daily edges, probes, names and violations are; 0 keeps
+	// them for ever. Beyond KeepFlows only the whole days of a window are
+	// answered.
 	KeepFlows, KeepEdges time.Duration
 	// Now is the clock for documents saved without a time; nil is time.Now.
 	Now func() time.Time

@@ -134,7 +134,7 @@ func TestOutageIsSpooledAndDrained(t *testing.T) {
 	flush(t, w)
 	p.set(fault{refuse: true})
 	send(t, w, 250, 2000)
-	waitFor(t, "everything on disk", func() bool { s := balanced(t, w); return s.Pending == 0 && s.Spooled == 2000 })
+	waitFor(t, "everything on disk", func() bool { s := balanced(t, w); return s.Pending == 0 && s.Spooled == 2000 && !s.Healthy })
 	if s := w.Stats(); s.Healthy || s.LastError == "" || s.SpoolBytes == 0 {
 		t.Errorf("an outage looks like %+v", s)
 	}

@@ -90,6 +90,47 @@ FROM {{local "flows"}} AS flows
 WHERE outcome = 1
 GROUP BY hour, client, server, scope, proto, server_port, client_workload, server_workload, sensor;
 
+-- The same by the day, with one bit per hour in which the edge was seen: what
+-- windows of whole days are read from. A billion edge-hours are at most a
+-- twentieth of that in edge-days for an edge that is always there.
+CREATE TABLE IF NOT EXISTS {{local "edges_daily"}}{{on}} (
+    day             Date,
+    client          IPv6,
+    server          IPv6,
+    scope           UInt32,
+    proto           UInt8,
+    server_port     UInt16,
+    client_workload UInt64,
+    server_workload UInt64,
+    sensor          LowCardinality(String),
+    hours           SimpleAggregateFunction(groupBitOr, UInt32),
+    flows           SimpleAggregateFunction(sum, UInt64),
+    records         SimpleAggregateFunction(sum, UInt64),
+    packets         SimpleAggregateFunction(sum, UInt64),
+    bytes           SimpleAggregateFunction(sum, UInt64),
+    first           SimpleAggregateFunction(min, DateTime64(9, 'UTC')),
+    last            SimpleAggregateFunction(max, DateTime64(9, 'UTC')),
+    evidence        SimpleAggregateFunction(max, UInt8),
+    confidence_sum  SimpleAggregateFunction(sum, UInt64),
+    client_port_min SimpleAggregateFunction(min, UInt16),
+    client_port_max SimpleAggregateFunction(max, UInt16),
+    received        SimpleAggregateFunction(max, DateTime)
+) ENGINE = {{engine "AggregatingMergeTree"}}
+PARTITION BY toYYYYMM(day)
+ORDER BY (client, server, proto, server_port, scope, client_workload, server_workload, sensor, day)
+SETTINGS {{dedup}};
+
+{{distributed "edges_daily" "sipHash64(client, server, proto, server_port)"}}
+
+-- Fed by what edges_from_flows has already grouped; the table adds up the rest.
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{local "edges_daily_from_edges"}}{{on}} TO {{local "edges_daily"}} AS
+SELECT
+    toDate(hour, 'UTC') AS day,
+    client, server, scope, proto, server_port, client_workload, server_workload, sensor,
+    toUInt32(bitShiftLeft(toUInt32(1), toHour(hour, 'UTC'))) AS hours,
+    flows, records, packets, bytes, first, last, evidence, confidence_sum, client_port_min, client_port_max, received
+FROM {{local "edges"}};
+
 -- Refused, unanswered, one-way and denied attempts by the hour. They are no
 -- dependencies. folded counts flows that one summary record stood for.
 CREATE TABLE IF NOT EXISTS {{local "probes"}}{{on}} (

@@ -1,0 +1,143 @@
+package store
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/bulkhead/bulkhead/flow"
+)
+
+// edgeKey is what makes an edge one edge.
+const edgeKey = "client, server, proto, server_port, scope, client_workload, server_workload"
+
+// edgeSums are the columns of a rollup row that are not its key.
+const edgeSums = "sensor, flows, records, packets, bytes, first, last, evidence, confidence_sum, client_port_min, client_port_max"
+
+// weakRow holds for rollup rows whose direction was decided on nothing better
+// than who spoke first or which port looked registered, and whose flows all came
+// from one port: a true client's come from many.
+var weakRow = fmt.Sprintf("evidence < %d AND client_port_min = client_port_max AND client_port_min != 0", flow.EvidenceKnownPort)
+
+const dayNs = 24 * hourNanos
+
+// source is a table expression of rollup rows in the window, with the day and the
+// bits of the hours: whole days from the daily rollup, the rest from the hourly.
+func (q Query) source() string {
+	var sensors where
+	if len(q.Sensors) > 0 {
+		sensors.add("sensor IN " + list(q.Sensors, quote))
+	}
+	whole := sensors
+	firstDay, lastDay := int64(-1), int64(-1) // of the whole days: [firstDay, lastDay)
+	var parts []string
+	hours := func(from, to int64) {
+		if from < to {
+			parts = append(parts, fmt.Sprintf("SELECT %s, %s, toDate(hour, 'UTC') AS day, toUInt32(bitShiftLeft(toUInt32(1), toHour(hour, 'UTC'))) AS hours "+
+				"FROM edges WHERE hour >= toDateTime(%d, 'UTC') AND hour < toDateTime(%d, 'UTC') AND %s", edgeKey, edgeSums, from*3600, to*3600, sensors))
+		}
+	}
+	since, until := hourFloor(q.Since), hourCeil(q.Until) // hours since 1970
+	if q.Since != 0 {
+		firstDay = (since + 23) / 24
+		whole.add(fmt.Sprintf("day >= toDate(%d)", firstDay))
+	}
+	if q.Until != 0 {
+		lastDay = until / 24
+		whole.add(fmt.Sprintf("day < toDate(%d)", lastDay))
+	}
+	switch {
+	case q.Since != 0 && q.Until != 0 && firstDay > lastDay: // within one day
+		hours(since, until)
+	default:
+		parts = append(parts, fmt.Sprintf("SELECT %s, %s, day, hours FROM edges_daily WHERE %s", edgeKey, edgeSums, whole))
+		if q.Since != 0 {
+			hours(since, firstDay*24)
+		}
+		if q.Until != 0 {
+			hours(lastDay*24, until)
+		}
+	}
+	if len(parts) == 0 {
+		return "(SELECT " + edgeKey + ", " + edgeSums + ", day, hours FROM edges_daily WHERE 0)"
+	}
+	sql := "(" + parts[0]
+	for _, p := range parts[1:] {
+		sql += "\nUNION ALL " + p
+	}
+	return sql + ")"
+}
+
+func hourFloor(t flow.Time) int64 { return max(int64(t)/hourNanos, 0) }
+func hourCeil(t flow.Time) int64  { return max((int64(t)+hourNanos-1)/hourNanos, 0) }
+
+// rightWay is source with edges turned round that are known to be reversed.
+func (q Query) rightWay(weak bool) string {
+	if !weak && len(q.Servers) == 0 {
+		return q.source()
+	}
+	reversed, why := "0", "evidence"
+	if weak {
+		known := fmt.Sprintf("(SELECT server, scope, proto, server_port FROM edges_daily WHERE evidence >= %d GROUP BY server, scope, proto, server_port)",
+			flow.EvidenceSemantics)
+		reversed = "(" + weakRow + " AND (client, scope, proto, client_port_min) IN " + known +
+			" AND (server, scope, proto, server_port) NOT IN " + known + ")"
+		why = strconv.Itoa(int(flow.EvidenceKnownPort))
+	}
+	if len(q.Servers) > 0 {
+		set := list(q.Servers, func(s Server) string {
+			return "(" + literal(s.Addr) + ", toUInt32(" + number(s.Scope) + "), toUInt8(" + number(s.Service.Proto) + "), toUInt16(" + number(s.Service.Port) + "))"
+		})
+		asked := "(client_port_min = client_port_max AND (client, scope, proto, client_port_min) IN " + set +
+			" AND (server, scope, proto, server_port) NOT IN " + set + ")"
+		why = fmt.Sprintf("if(%s, %d, %s)", asked, flow.EvidenceOverride, why)
+		reversed = "(" + reversed + " OR " + asked + ")"
+	}
+	return `(SELECT r AS turned,
+  if(r, s.server, s.client) AS client, if(r, s.client, s.server) AS server, proto, toUInt16(if(r, s.client_port_min, s.server_port)) AS server_port, scope,
+  if(r, s.server_workload, s.client_workload) AS client_workload, if(r, s.client_workload, s.server_workload) AS server_workload,
+  sensor, flows, records, packets, bytes, first, last, toUInt8(if(r, why, s.evidence)) AS evidence, confidence_sum, day, hours
+FROM (SELECT *, ` + reversed + " AS r, toUInt8(" + why + ") AS why FROM " + q.source() + ") AS s)"
+}
+
+// edgesSQL is the statement behind Edges. several says that more than one sensor
+// saw traffic: then a connection may have been seen by more than one, and of each
+// edge and day the sensor that saw most of it counts, not the sum of all.
+func (q Query) edgesSQL(weak, several bool) string {
+	var w where
+	q.parties(&w)
+	if q.NewSince != 0 {
+		old := Query{Until: q.NewSince}
+		w.add("(" + edgeKey + ") NOT IN (SELECT " + edgeKey + " FROM " + old.source() + " WHERE first < " + instant(q.NewSince) + " GROUP BY " + edgeKey + ")")
+	}
+	columns, from := oneSensor, q.rightWay(weak)+" AS e WHERE "+w.String()
+	if several {
+		columns, from = severalSensors, "("+perDay+q.rightWay(weak)+" AS e WHERE "+w.String()+"\nGROUP BY "+edgeKey+", day, sensor) AS d GROUP BY "+edgeKey+", day) AS e"
+	}
+	sql := "SELECT " + edgeKey + `,
+  toUInt64(greatest(sum(e.flows), 1)) AS flows, toUInt64(sum(e.packets)) AS packets, toUInt64(sum(e.bytes)) AS bytes,
+  CAST(min(e.first) AS DateTime64(9, 'UTC')) AS first, CAST(max(e.last) AS DateTime64(9, 'UTC')) AS last,
+  toUInt32(uniqExact(e.day)) AS days, ` + columns + `,
+  toUInt8(max(e.evidence)) AS evidence, toUInt8(intDiv(sum(e.confidence_sum), greatest(sum(e.records), 1))) AS confidence
+FROM ` + from + "\nGROUP BY " + edgeKey
+	if q.Top > 0 {
+		return sql + "\nORDER BY flows DESC, " + edgeKey + " LIMIT " + strconv.Itoa(q.Top)
+	}
+	return sql + "\nORDER BY " + edgeKey
+}
+
+// oneSensor counts hours exactly whether or not the database has merged an edge's
+// rows of one day yet: only where a day appears twice are its bits united one by
+// one.
+const oneSensor = `toUInt32(if(count() = uniqExact(e.day), sum(bitCount(e.hours)),
+    length(arrayDistinct(arrayFlatten(arrayMap(x -> arrayMap(h -> toUInt32(x.1) * 24 + h, bitPositionsToArray(x.2)), groupArray((e.day, e.hours)))))))) AS hours,
+  toUInt32(1) AS sensors`
+
+const severalSensors = `toUInt32(sum(bitCount(e.hours))) AS hours, toUInt32(uniqExactArray(e.seen)) AS sensors`
+
+// perDay begins the two inner levels: rows of each sensor added up, then of each
+// day the sensor that saw most.
+const perDay = "SELECT " + edgeKey + `, day, max(d.flows) AS flows, max(d.packets) AS packets, max(d.bytes) AS bytes, min(d.first) AS first, max(d.last) AS last,
+  max(d.evidence) AS evidence, sum(d.confidence_sum) AS confidence_sum, sum(d.records) AS records, groupBitOr(d.hours) AS hours, groupArray(d.sensor) AS seen
+FROM (SELECT ` + edgeKey + `, day, sensor, sum(e.flows) AS flows, sum(e.packets) AS packets, sum(e.bytes) AS bytes, min(e.first) AS first, max(e.last) AS last,
+  max(e.evidence) AS evidence, sum(e.confidence_sum) AS confidence_sum, sum(e.records) AS records, groupBitOr(e.hours) AS hours
+FROM `
