@@ -33,8 +33,8 @@ func agglomerate(items [][]uint64) ([]int32, int) {
 	return a.result(len(items))
 }
 
-// withoutEchoes drops every feature but the smallest of those that exactly the
-// same items have.
+// withoutEchoes drops every feature but one of those that exactly the same items
+// have: a served one if there is, the smallest of them.
 func withoutEchoes(items [][]uint64) [][]uint64 {
 	support := map[uint64]uint64{} // feature → hash of the set of items
 	for i, f := range items {
@@ -45,7 +45,7 @@ func withoutEchoes(items [][]uint64) [][]uint64 {
 	}
 	first := make(map[uint64]uint64, len(support))
 	for k, h := range support {
-		if have, ok := first[h]; !ok || k < have {
+		if have, ok := first[h]; !ok || k&1 > have&1 || (k&1 == have&1 && k < have) {
 			first[h] = k
 		}
 	}
@@ -138,10 +138,16 @@ func (a *agglomeration) costOf(p *profile) float64 {
 	for j, f := range p.feats {
 		pi := a.share[f]
 		listed += pi
-		cost += featureCost(pi, float64(p.count[j]), float64(p.n))
+		cost += weightOf(f) * featureCost(pi, float64(p.count[j]), float64(p.n))
 	}
 	return cost + a.absent(listed, p.n)
 }
+
+// weightOf counts what a machine serves more than what it uses: that is what it
+// is there for.
+func weightOf(f uint64) float64 { return 1 + servedExtra*float64(f&1) }
+
+const servedExtra = 1
 
 // featureCost is -log B(α+k, β+n-k)/B(α, β).
 func featureCost(pi, k, n float64) float64 {
@@ -286,7 +292,7 @@ func (a *agglomeration) mergedCost(p, q *profile) float64 {
 	eachUnion(p, q, func(f uint64, k int32) {
 		pi := a.share[f]
 		listed += pi
-		cost += featureCost(pi, float64(k), float64(n))
+		cost += weightOf(f) * featureCost(pi, float64(k), float64(n))
 	})
 	return cost + a.absent(listed, n)
 }

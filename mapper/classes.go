@@ -26,9 +26,10 @@ const (
 )
 
 // featureKey names a behaviour: direction, service and the peer's class, mixed
-// into 64 bits. Bit collisions (2^-64 per pair) only blur two behaviours.
+// into 64 bits of which the lowest is the direction. Collisions (2^-63 per pair)
+// only blur two behaviours.
 func featureKey(dir uint64, s flow.Service, peer int32) uint64 {
-	return mix(dir<<63 ^ uint64(s.Proto)<<48 ^ uint64(s.Port)<<32 ^ uint64(uint32(peer)))
+	return mix(dir<<63^uint64(s.Proto)<<48^uint64(s.Port)<<32^uint64(uint32(peer)))&^1 | dir
 }
 
 // mix is the finaliser of splitmix64 (Steele, Lea, Flood, OOPSLA 2014,

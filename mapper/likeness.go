@@ -5,17 +5,19 @@ import (
 	"math"
 	"slices"
 
+	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/topology"
 )
 
 // end is what a group does with one peer group: a slot (direction, service and
 // class of the peer), the peer group within the slot, and how much.
 type end struct {
-	group  int32
-	dir    uint64
-	slot   uint64
-	peer   int32
-	weight float64
+	group   int32
+	peer    int32
+	dir     uint64
+	slot    uint64
+	service flow.Service
+	weight  float64
 }
 
 // doings lists what every group does, sorted by group, direction, slot and peer.
@@ -36,7 +38,7 @@ func (g *grouping) observe() *doings {
 		if g.setAside(peer) || g.class[i] == g.class[peer] || g.passing(dep) {
 			return
 		}
-		d.ends = append(d.ends, end{i, dir, featureKey(dir, g.service[dep], g.class[peer]), g.sets.find(peer), math.Sqrt(float64(g.deps[dep].Flows))})
+		d.ends = append(d.ends, end{i, g.sets.find(peer), dir, featureKey(dir, g.service[dep], g.class[peer]), g.service[dep], math.Sqrt(float64(g.deps[dep].Flows))})
 	}
 	for i := range g.nodes {
 		if g.setAside(int32(i)) {
@@ -145,6 +147,9 @@ const (
 // the smaller does it does with the larger one's peers and, when they are of like
 // size, the other way round too.
 func (d *doings) alike(x, y int32, bar float64) bool {
+	if d.serveOtherThings(x, y) {
+		return false
+	}
 	small, large := x, y
 	if d.members[small] > d.members[large] {
 		small, large = large, small
@@ -154,6 +159,37 @@ func (d *doings) alike(x, y int32, bar float64) bool {
 		return false
 	}
 	return d.members[large] > 2*d.members[small] || contained(b, a) > bar
+}
+
+// serveOtherThings reports two groups that both serve somebody and have no
+// service in common: two parts of an application, however alike they behave.
+func (d *doings) serveOtherThings(x, y int32) bool {
+	a, b := d.serving(x), d.serving(y)
+	if len(a) == 0 || len(b) == 0 {
+		return false
+	}
+	for _, e := range a {
+		if slices.ContainsFunc(b, func(f end) bool { return f.service == e.service }) {
+			return false
+		}
+	}
+	return true
+}
+
+// serving are a group's ends as server.
+func (d *doings) serving(group int32) []end {
+	from := d.start[group]
+	if from < 0 {
+		return nil
+	}
+	for from < int32(len(d.ends)) && d.ends[from].group == group && d.ends[from].dir == asClient {
+		from++
+	}
+	to := from
+	for to < int32(len(d.ends)) && d.ends[to].group == group {
+		to++
+	}
+	return d.ends[from:to]
 }
 
 func (g *grouping) bar(x, y int32) float64 {

@@ -49,6 +49,8 @@ func sections(quick bool) []func(*report) error {
 	return []func(*report) error{
 		func(r *report) error { return directionSection(r, scenario.Options{}, observations) },
 		func(r *report) error { return estateSection(r, estateCases) },
+		seedSection,
+		systemsSection,
 	}
 }
 
