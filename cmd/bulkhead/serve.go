@@ -9,23 +9,26 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/httpapi"
+	"github.com/bulkhead/bulkhead/internal/config"
 	"github.com/bulkhead/bulkhead/internal/task"
 )
 
 func serveCmd(a *app) *cobra.Command {
-	var listen string
+	var addr string
 	cmd := &cobra.Command{
 		Use: "serve", Short: "API and dashboard", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if listen != "" {
-				a.cfg.API.Listen = listen
+			if addr != "" {
+				a.cfg.API.Listen = addr
 			}
 			return a.with(cmd.Context(), func(s *session) error {
 				srv, err := newServer(s)
@@ -36,7 +39,7 @@ func serveCmd(a *app) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&listen, "listen", "", "address of the dashboard; default 127.0.0.1:8440. Beyond loopback it asks for a password")
+	cmd.Flags().StringVar(&addr, "listen", "", "address of the dashboard; default 127.0.0.1:8440. Beyond loopback it asks for a password")
 	return cmd
 }
 
@@ -52,7 +55,7 @@ type server struct {
 
 func newServer(s *session) (*server, error) {
 	a := s.app
-	l, err := net.Listen("tcp", a.cfg.API.Listen)
+	l, err := listen(a.cfg.API.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("serve: %w; name another address with --listen", err)
 	}
@@ -66,6 +69,23 @@ func newServer(s *session) (*server, error) {
 	}
 	return &server{backend: b, hub: hub, listener: l, ready: make(chan struct{}), app: a,
 		http: &http.Server{Handler: httpapi.New(b, opt), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}}, nil
+}
+
+// listen takes the address, or, when that is the default one and taken, one of the
+// next few ports: two people trying the program on one machine is no error.
+func listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if addr != config.Default().API.Listen || !errors.Is(err, syscall.EADDRINUSE) {
+		return l, err
+	}
+	host, port, _ := net.SplitHostPort(addr)
+	first, _ := strconv.Atoi(port)
+	for p := first + 1; p < first+10; p++ {
+		if l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(p))); err == nil {
+			return l, nil
+		}
+	}
+	return nil, err
 }
 
 func (s *server) String() string         { return "dashboard" }
