@@ -58,3 +58,31 @@ func cpuTime(t testing.TB) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// BenchmarkReceive sends records over loopback at a million a second, 20 to a
+// datagram, and reports what arrived, what the kernel dropped and what receiving,
+// decoding and stitching cost. The sender's share of the CPU time is in it too.
+func BenchmarkReceive(b *testing.B) {
+	records := netflowtest.Records(100_000, 1, boot+3600e9)
+	var halves []netflowtest.Half
+	for i := range records {
+		halves = append(halves, netflowtest.Halves(&records[i])...)
+	}
+	datagrams := (&netflowtest.Encoder{Format: netflowtest.V9, Boot: boot}).Datagrams(halves, boot+7200e9)
+	d := netflow.NewDecoder(netflow.Options{}, &count{})
+	s, stop := listen(b, netflow.ListenOptions{Workers: 1}, d)
+	total := max(b.N/20, 1)
+	b.ResetTimer()
+	sent, err := netflowtest.Blast(b.Context(), dial(b, s), datagrams, total, 1e6/20)
+	b.StopTimer()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := stop(); err != nil {
+		b.Fatal(err)
+	}
+	st := s.Stats()
+	b.ReportMetric(float64(sent*20)/b.Elapsed().Seconds(), "records/s")
+	b.ReportMetric(float64(st.KernelDrops)/float64(sent)*100, "%dropped")
+	b.ReportMetric(float64(d.Stats().Flows), "records")
+}
