@@ -29,4 +29,6 @@ func (k *Kernel) Read() (Ruleset, uint32, bool, error) {
 func (k *Kernel) Apply(context.Context, Ruleset) (Applied, error) {
 	return Applied{}, errors.ErrUnsupported
 }
-func (k *Kernel) Remove(context.Context) error { return errors.ErrUnsupported }
+func (k *Kernel) Remove(context.Context) error    { return errors.ErrUnsupported }
+func (k *Kernel) Drift(*Ruleset) (Changes, error) { return Changes{}, errors.ErrUnsupported }
+func (k *Kernel) Generation() (uint32, error)     { return 0, errors.ErrUnsupported }

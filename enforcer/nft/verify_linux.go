@@ -101,12 +101,7 @@ func (k *Kernel) verifySet(c *SetChange, counts map[string]uint32) error {
 		}
 		return nil
 	}
-	step := len(c.Add)/sampled + 1
-	var sample []Elem
-	for i := 0; i < len(c.Add); i += step {
-		sample = append(sample, c.Add[i])
-	}
-	return k.lookUp(c.Set, sample)
+	return k.lookUp(c.Set, everyNth(c.Add))
 }
 
 // lookUp asks the kernel for elements and compares their verdicts.
@@ -186,4 +181,47 @@ func (k *Kernel) listSets(r *Ruleset) (counts map[string]uint32, err error) {
 		return nil
 	})
 	return counts, err
+}
+
+// Drift says how the kernel's table has come to differ from want, which was
+// applied before: what leads from the one to the other. Elements that expire by
+// design are left out. Of sets larger than dumpable only the number of elements is
+// compared, and a sample.
+func (k *Kernel) Drift(want *Ruleset) (Changes, error) {
+	var have Ruleset
+	counts, err := k.listSets(&have)
+	if err != nil {
+		return Changes{}, fmt.Errorf("look for drift: %w", err)
+	}
+	for _, step := range []func(*Ruleset) error{k.readCounters, k.readChains, k.readRules} {
+		if err := step(&have); err != nil {
+			return Changes{}, fmt.Errorf("look for drift: %w", err)
+		}
+	}
+	have.sort()
+	for i := range have.Sets {
+		s := &have.Sets[i]
+		w, ok := want.Set(s.Name)
+		switch {
+		case !ok:
+		case w.Timeout && w.Expires > 0:
+			s.Elems, s.Expires = w.Elems, w.Expires
+		case len(w.Elems) > dumpable && int(counts[s.Name]) == len(w.Elems) && k.lookUp(w, everyNth(w.Elems)) == nil:
+			s.Elems, s.Targets = w.Elems, w.Targets
+		default:
+			if err := k.readElements(s); err != nil {
+				return Changes{}, fmt.Errorf("look for drift in set %s: %w", s.Name, err)
+			}
+		}
+	}
+	return Diff(have, *want), nil
+}
+
+// everyNth is an even sample.
+func everyNth(elems []Elem) (out []Elem) {
+	step := len(elems)/sampled + 1
+	for i := 0; i < len(elems); i += step {
+		out = append(out, elems[i])
+	}
+	return out
 }

@@ -1,0 +1,380 @@
+package enforcer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bulkhead/bulkhead/enforcer/nft"
+	"github.com/bulkhead/bulkhead/policy"
+)
+
+// Kernel is what an Enforcer drives; *nft.Kernel is one.
+type Kernel interface {
+	Apply(context.Context, nft.Ruleset) (nft.Applied, error)
+	Drift(want *nft.Ruleset) (nft.Changes, error)
+	Generation() (uint32, error)
+	Remove(context.Context) error
+}
+
+// DefaultGate is how long a newly enforced policy may drop before it is confirmed.
+const DefaultGate = 120 * time.Second
+
+// Options of an Enforcer.
+type Options struct {
+	Kernel Kernel
+	Dir    string        // state folder, made if absent
+	Gate   time.Duration // 0 for DefaultGate
+	Now    func() time.Time
+	// OnRuleset is told of every ruleset that goes into force, before it does; for
+	// whoever explains its reports. May be nil.
+	OnRuleset func(*nft.Ruleset)
+	// CutConnections ends the established connections that a set forbids, and says
+	// how many; nil where that cannot be done.
+	CutConnections func(ctx context.Context, set *policy.Set, host *nft.Host) (int, error)
+	// MaxRepairs bounds repairs of a tampered table per minute; 0 for 5.
+	MaxRepairs int
+}
+
+// Enforcer takes one enforcement point from version to version: plan, apply,
+// confirm or roll back. It is safe for concurrent use.
+type Enforcer struct {
+	opts  Options
+	state *state
+	ready chan struct{}
+
+	mu         sync.Mutex
+	confirmed  *Version // nil before the first
+	pending    *Version // applied, not confirmed
+	inForce    nft.Ruleset
+	enforcing  bool // inForce is what the kernel shall hold
+	generation uint32
+	repairs    []time.Time
+	flapping   bool
+	watch      *Aftercare
+}
+
+// Errors that callers tell apart.
+var (
+	ErrPending   = errors.New("another change waits to be confirmed")
+	ErrNoPending = errors.New("no change waits to be confirmed")
+	ErrNoVersion = errors.New("no such version")
+)
+
+// Open reads the state folder; it changes nothing in the kernel, see Restore.
+func Open(opts Options) (*Enforcer, error) {
+	if opts.Gate == 0 {
+		opts.Gate = DefaultGate
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.MaxRepairs == 0 {
+		opts.MaxRepairs = 5
+	}
+	if opts.OnRuleset == nil {
+		opts.OnRuleset = func(*nft.Ruleset) {}
+	}
+	s, err := openState(opts.Dir)
+	if err != nil {
+		return nil, err
+	}
+	e := &Enforcer{opts: opts, state: s, ready: make(chan struct{})}
+	if e.confirmed, err = s.load("confirmed"); err != nil {
+		return nil, err
+	}
+	if e.pending, err = s.load("pending"); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Restore puts the last confirmed version in force, before anything else is done
+// after a start. A change that was never confirmed is rolled back by it.
+func (e *Enforcer) Restore(ctx context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.pending != nil {
+		return e.rollback(ctx, "expired", "the enforcer was restarted before it was confirmed")
+	}
+	if e.confirmed == nil {
+		return nil
+	}
+	return e.enforce(ctx, e.confirmed, nil, "restored", "")
+}
+
+// Plan is what applying a set would do.
+type Plan struct {
+	Ruleset nft.Ruleset
+	Changes nft.Changes     // of the ruleset, from what is in force
+	Effects []policy.Change // who can newly reach what, or no longer
+	Gated   []string        // policies whose drops must be confirmed
+}
+
+// Plan compares a set with what is in force; it changes nothing.
+func (e *Enforcer) Plan(set *policy.Set, host nft.Host) (Plan, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	old, err := e.oldSet()
+	if err != nil {
+		return Plan{}, err
+	}
+	r, err := nft.Compile(set, host)
+	if err != nil {
+		return Plan{}, err
+	}
+	before := old
+	if before == nil {
+		before = &policy.Set{}
+	}
+	return Plan{
+		Ruleset: r, Changes: nft.Diff(e.inForce, r), Effects: policy.Diff(before, set, parties(&host)),
+		Gated: newlyEnforced(old, set),
+	}, nil
+}
+
+func parties(h *nft.Host) (out []policy.Party) {
+	for _, w := range h.Workloads {
+		if len(w.Addrs) > 0 {
+			out = append(out, policy.Party{Addr: w.Addrs[0], Labels: w.Labels, Workload: true})
+		}
+	}
+	return out
+}
+
+func (e *Enforcer) oldSet() (*policy.Set, error) {
+	if e.confirmed == nil {
+		return nil, nil
+	}
+	return e.confirmed.set()
+}
+
+// Request is a change to apply.
+type Request struct {
+	Set            *policy.Set
+	Host           nft.Host
+	Author, Reason string
+	Established    Established // "" for Keep
+}
+
+// Apply puts a set in force. When it newly enforces policies, their drops last
+// only until the gate closes, whoever is alive by then, unless Confirm is called
+// before; otherwise the version is confirmed at once.
+func (e *Enforcer) Apply(ctx context.Context, req Request) (*Version, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.pending != nil {
+		return nil, fmt.Errorf("apply: version %d: %w", e.pending.Number, ErrPending)
+	}
+	old, err := e.oldSet()
+	if err != nil {
+		return nil, err
+	}
+	v, err := e.newVersion(req)
+	if err != nil {
+		return nil, err
+	}
+	gated := map[string]time.Duration{}
+	for _, name := range newlyEnforced(old, req.Set) {
+		gated[name] = e.opts.Gate
+	}
+	if len(gated) > 0 && !req.Host.MonitorOnly {
+		v.Deadline = v.Time.Add(e.opts.Gate)
+	}
+	if err := e.state.save(v); err != nil {
+		return nil, err
+	}
+	if v.Deadline.IsZero() {
+		if err := e.enforce(ctx, v, nil, "applied", "nothing newly enforced"); err != nil {
+			return nil, err
+		}
+		return v, e.settle(v)
+	}
+	// Written before the kernel is touched: after a crash the restart rolls back.
+	if err := e.state.point("pending", v.Number); err != nil {
+		return nil, err
+	}
+	e.pending = v
+	detail := fmt.Sprintf("unconfirmed: %s drops until %s", strings.Join(sortedKeys(gated), ", "), v.Deadline.Format(time.RFC3339))
+	if err := e.enforce(ctx, v, gated, "applied", detail); err != nil {
+		return nil, errors.Join(err, e.rollback(ctx, "rolled-back", "it could not be applied"))
+	}
+	return v, nil
+}
+
+func (e *Enforcer) newVersion(req Request) (*Version, error) {
+	numbers, err := e.state.numbers()
+	if err != nil {
+		return nil, err
+	}
+	v := &Version{
+		Number: 1, Hash: req.Set.Hash(), Time: e.opts.Now(), Author: req.Author, Reason: req.Reason,
+		Established: req.Established, Policy: string(policy.Format(req.Set)), Host: req.Host,
+	}
+	if v.Established == "" {
+		v.Established = Keep
+	}
+	if len(numbers) > 0 {
+		v.Number = slices.Max(numbers) + 1
+	}
+	return v, nil
+}
+
+// settle makes v the confirmed version.
+func (e *Enforcer) settle(v *Version) error {
+	v.Deadline = time.Time{}
+	if err := errors.Join(e.state.save(v), e.state.point("confirmed", v.Number), e.state.unpoint("pending")); err != nil {
+		return err
+	}
+	e.confirmed, e.pending = v, nil
+	return nil
+}
+
+// enforce compiles a version, puts it in force, and records that.
+func (e *Enforcer) enforce(ctx context.Context, v *Version, gated map[string]time.Duration, event, detail string) error {
+	r, err := v.compile(gated)
+	if err != nil {
+		return err
+	}
+	e.opts.OnRuleset(&r)
+	done, err := e.opts.Kernel.Apply(ctx, r)
+	if err != nil {
+		_ = e.record("failed", v, err.Error()) // the error below matters more
+		return fmt.Errorf("version %d: %w", v.Number, err)
+	}
+	e.inForce, e.enforcing = r, true
+	if e.generation, err = e.opts.Kernel.Generation(); err != nil {
+		return err
+	}
+	if detail == "" {
+		detail = fmt.Sprintf("%d elements in %s", done.Elements, done.Took.Round(time.Millisecond))
+	}
+	if v.Established == Cut && event == "applied" && e.opts.CutConnections != nil {
+		set, err := v.set()
+		if err != nil {
+			return err
+		}
+		n, err := e.opts.CutConnections(ctx, set, &v.Host)
+		if err != nil {
+			return fmt.Errorf("version %d: cut connections: %w", v.Number, err)
+		}
+		detail += fmt.Sprintf("; %d connections cut", n)
+	}
+	return e.record(event, v, detail)
+}
+
+func (e *Enforcer) record(event string, v *Version, detail string) error {
+	s := Step{Time: e.opts.Now(), Event: event, Detail: detail}
+	if v != nil {
+		s.Version, s.Hash, s.Author = v.Number, v.Hash, v.Author
+	}
+	return e.state.record(s)
+}
+
+// Confirm makes the pending version permanent.
+func (e *Enforcer) Confirm(ctx context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	v := e.pending
+	if v == nil {
+		return ErrNoPending
+	}
+	if !e.opts.Now().Before(v.Deadline) {
+		return errors.Join(fmt.Errorf("version %d: confirmed too late: %w", v.Number, ErrNoPending),
+			e.rollback(ctx, "expired", "confirmed too late"))
+	}
+	if err := e.enforce(ctx, v, nil, "confirmed", ""); err != nil {
+		return err
+	}
+	return e.settle(v)
+}
+
+// Rollback takes the pending version back; without one, it returns to the version
+// of that number, or with 0 to the one before.
+func (e *Enforcer) Rollback(ctx context.Context, to int, why string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.pending != nil {
+		return e.rollback(ctx, "rolled-back", why)
+	}
+	numbers, err := e.state.numbers()
+	if err != nil {
+		return err
+	}
+	if to == 0 && e.confirmed != nil {
+		to = e.confirmed.Number - 1
+	}
+	if !slices.Contains(numbers, to) {
+		return fmt.Errorf("roll back to %d: %w", to, ErrNoVersion)
+	}
+	v, err := e.state.version(to)
+	if err != nil {
+		return err
+	}
+	if err := e.enforce(ctx, v, nil, "rolled-back", why); err != nil {
+		return err
+	}
+	return e.settle(v)
+}
+
+// rollback returns from the pending version to the confirmed one, or to nothing.
+func (e *Enforcer) rollback(ctx context.Context, event, why string) error {
+	v := e.pending
+	if err := e.record(event, v, why); err != nil {
+		return err
+	}
+	e.pending = nil
+	if e.confirmed == nil {
+		if err := e.opts.Kernel.Remove(ctx); err != nil {
+			return err
+		}
+		e.enforcing, e.inForce = false, nft.Ruleset{}
+		return e.state.unpoint("pending")
+	}
+	if err := e.enforce(ctx, e.confirmed, nil, "restored", ""); err != nil {
+		return err
+	}
+	return e.state.unpoint("pending")
+}
+
+// Release takes the table away and forgets what was in force: the host is as it
+// was found. The journal stays.
+func (e *Enforcer) Release(ctx context.Context, why string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.opts.Kernel.Remove(ctx); err != nil {
+		return err
+	}
+	v := e.confirmed
+	e.confirmed, e.pending, e.enforcing, e.inForce = nil, nil, false, nft.Ruleset{}
+	return errors.Join(e.record("released", v, why), e.state.unpoint("confirmed"), e.state.unpoint("pending"))
+}
+
+// Journal returns every step so far.
+func (e *Enforcer) Journal() ([]Step, error) { return e.state.journal() }
+
+// Status is what an enforcer has in force.
+type Status struct {
+	Confirmed, Pending *Version // nil when none
+	Flapping           bool     // somebody keeps changing the table; repairs are paused
+}
+
+// Status returns the current state.
+func (e *Enforcer) Status() Status {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return Status{e.confirmed, e.pending, e.flapping}
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}

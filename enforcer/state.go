@@ -1,0 +1,174 @@
+package enforcer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// state is the folder in which an enforcer keeps what it must know after a crash:
+//
+//	confirmed       number of the version in force
+//	pending         number of a version applied and not confirmed; absent usually
+//	versions/7.json every version ever applied
+//	journal.jsonl   every step, in order
+//
+// Each file is replaced whole (written aside, synced, renamed), the journal
+// appended and synced.
+type state struct{ dir string }
+
+func openState(dir string) (*state, error) {
+	s := &state{dir}
+	if err := os.MkdirAll(s.path("versions"), 0o700); err != nil {
+		return nil, fmt.Errorf("enforcer state: %w", err)
+	}
+	return s, nil
+}
+
+func (s *state) path(parts ...string) string {
+	return filepath.Join(append([]string{s.dir}, parts...)...)
+}
+
+// load reads the version a pointer file names; nil when there is none.
+func (s *state) load(pointer string) (*Version, error) {
+	text, err := os.ReadFile(s.path(pointer))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("enforcer state: %w", err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return nil, fmt.Errorf("enforcer state: %s: %w", s.path(pointer), err)
+	}
+	return s.version(n)
+}
+
+func (s *state) version(n int) (*Version, error) {
+	text, err := os.ReadFile(s.path("versions", strconv.Itoa(n)+".json"))
+	if err != nil {
+		return nil, fmt.Errorf("enforcer state: version %d: %w", n, err)
+	}
+	v := &Version{}
+	if err := json.Unmarshal(text, v); err != nil {
+		return nil, fmt.Errorf("enforcer state: version %d: %w", n, err)
+	}
+	return v, nil
+}
+
+// numbers lists the versions there are, ascending.
+func (s *state) numbers() (out []int, err error) {
+	entries, err := os.ReadDir(s.path("versions"))
+	if err != nil {
+		return nil, fmt.Errorf("enforcer state: %w", err)
+	}
+	for _, e := range entries {
+		if n, err := strconv.Atoi(strings.TrimSuffix(e.Name(), ".json")); err == nil {
+			out = append(out, n)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+func (s *state) save(v *Version) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("enforcer state: version %d: %w", v.Number, err)
+	}
+	return s.replace(text, "versions", strconv.Itoa(v.Number)+".json")
+}
+
+func (s *state) point(pointer string, n int) error {
+	return s.replace([]byte(strconv.Itoa(n)+"\n"), pointer)
+}
+
+// unpoint removes a pointer; that it is not there is no error.
+func (s *state) unpoint(pointer string) error {
+	if err := os.Remove(s.path(pointer)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("enforcer state: %w", err)
+	}
+	return syncDir(s.dir)
+}
+
+func (s *state) replace(content []byte, name ...string) error {
+	path := s.path(name...)
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return fmt.Errorf("enforcer state: %w", err)
+	}
+	defer os.Remove(f.Name()) // gone already when all went well
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		return fmt.Errorf("enforcer state: write %s: %w", path, err)
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("enforcer state: %w", err)
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Step is one line of the journal.
+type Step struct {
+	Time    time.Time `json:"time"`
+	Event   string    `json:"event"` // applied, confirmed, expired, rolled-back, restored, tampered, repaired, released, …
+	Version int       `json:"version,omitempty"`
+	Hash    string    `json:"hash,omitempty"`
+	Author  string    `json:"author,omitempty"`
+	Detail  string    `json:"detail,omitempty"`
+}
+
+func (s *state) record(step Step) error {
+	line, err := json.Marshal(step)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(s.path("journal.jsonl"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("enforcer journal: %w", err)
+	}
+	_, err = f.Write(append(line, '\n'))
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("enforcer journal: %w", err)
+	}
+	return nil
+}
+
+// journal reads all steps; a last line torn by a crash is left out.
+func (s *state) journal() (out []Step, err error) {
+	text, err := os.ReadFile(s.path("journal.jsonl"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("enforcer journal: %w", err)
+	}
+	for _, line := range bytes.Split(text, []byte("\n")) {
+		var step Step
+		if json.Unmarshal(line, &step) == nil {
+			out = append(out, step)
+		}
+	}
+	return out, nil
+}
