@@ -287,3 +287,32 @@ func servicesCover(big, small []Service) bool {
 	}
 	return true
 }
+
+// MayMeet reports whether some party may be both peers: false only when that is
+// certain.
+func (pe *Peer) MayMeet(o *Peer) bool {
+	switch {
+	case pe.Selector != nil && o.Selector != nil:
+		return pe.Selector.meets(o.Selector)
+	case pe.Prefix.IsValid() && o.Prefix.IsValid():
+		return pe.Prefix.Overlaps(o.Prefix)
+	case pe.Domain != "" && o.Domain != "":
+		return domainMatches(pe.Domain, o.Domain) || domainMatches(o.Domain, pe.Domain)
+	}
+	return true
+}
+
+// MayMeet reports whether one flow may match both rules.
+func (r *Rule) MayMeet(o *Rule) bool {
+	peers := func(a, b []Peer) bool {
+		return slices.ContainsFunc(a, func(x Peer) bool {
+			return slices.ContainsFunc(b, func(y Peer) bool { return x.MayMeet(&y) })
+		})
+	}
+	services := len(r.Services) == 0 || len(o.Services) == 0 || slices.ContainsFunc(r.Services, func(a Service) bool {
+		return slices.ContainsFunc(o.Services, func(b Service) bool {
+			return a.Proto == 0 || b.Proto == 0 || (a.Proto == b.Proto && a.From <= b.To && b.From <= a.To)
+		})
+	})
+	return services && peers(r.From, o.From) && peers(r.To, o.To)
+}

@@ -46,6 +46,10 @@ func Formats() []Format {
 		{"iptables", "iptables-save chains for a gateway (load the ipset file first)", ".rules", "text/plain; charset=utf-8", writeIPTables},
 		{"ip6tables", "ip6tables-save chains for a gateway (load the ipset file first)", ".rules6", "text/plain; charset=utf-8", writeIP6Tables},
 		{"ipset", "the address sets iptables and ip6tables use", ".ipset", "text/plain; charset=utf-8", writeIPSet},
+		{"networkpolicy", "Kubernetes NetworkPolicies", ".yaml", "application/yaml", writeNetworkPolicy},
+		{"cilium", "Cilium clusterwide policies", ".yaml", "application/yaml", writeCilium},
+		{"calico", "Calico global policies, staged unless enforced", ".yaml", "application/yaml", writeCalico},
+		{"clusternetworkpolicy", "Kubernetes ClusterNetworkPolicies (v1alpha2)", ".yaml", "application/yaml", writeClusterPolicy},
 	}
 }
 
