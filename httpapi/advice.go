@@ -193,16 +193,22 @@ type reached struct {
 }
 
 type attackPath struct {
-	Nodes    []view.Ref     `json:"nodes"`
+	Nodes    []hop          `json:"nodes"`
 	Services []flow.Service `json:"services"`
 }
 
-func reachedOf(r *policy.Reach, x *view.Index) *reached {
+// hop is a node on a path, with the boxes it may be drawn in, outermost first.
+type hop struct {
+	view.Ref
+	Boxes []string `json:"boxes"`
+}
+
+func reachedOf(r *policy.Reach, x *view.Index, group []string) *reached {
 	out := &reached{Reachable: r.Reachable, Inside: r.Inside, ByHop: orEmpty(r.ByHop), Paths: []attackPath{}}
 	for _, p := range r.Paths {
 		ap := attackPath{Services: orEmpty(p.Services)}
 		for _, n := range p.Nodes {
-			ap.Nodes = append(ap.Nodes, x.Ref(n))
+			ap.Nodes = append(ap.Nodes, hop{x.Ref(n), x.Path(n, group)})
 		}
 		out.Paths = append(out.Paths, ap)
 	}

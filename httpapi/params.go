@@ -111,14 +111,14 @@ func parseSpan(v string) (time.Duration, error) {
 	return time.ParseDuration(v)
 }
 
-func (p *params) level() policy.Level {
+func (p *params) level(name string) policy.Level {
 	var l policy.Level
-	v := p.text("level")
+	v := p.text(name)
 	if v == "" {
 		return policy.ServiceLevel
 	}
 	if err := l.UnmarshalText([]byte(v)); err != nil {
-		p.fail("level", v, "ringfence, tier, service or workload")
+		p.fail(name, v, "ringfence, tier, service or workload")
 		return policy.ServiceLevel
 	}
 	return l

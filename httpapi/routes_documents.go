@@ -82,6 +82,7 @@ func (s *server) putDocument(w http.ResponseWriter, r *http.Request) error {
 	if d.Version, err = s.backend.SaveDocument(r.Context(), d); err != nil {
 		return err
 	}
+	s.advices.forget()
 	d.Body = ""
 	if err := s.Hub.Publish(Event{Kind: EventDocument, Data: d}); err != nil {
 		return err

@@ -37,8 +37,12 @@ func (s *server) getMap(w http.ResponseWriter, r *http.Request) error {
 		Infra:    view.Infra(p.oneOf("infra", "fold", "show", "hide")),
 		NewSince: p.time("newSince", x.Map.Until),
 	}
-	if p.err != nil {
-		return p.err
+	draft, err := s.draft(p)
+	if err != nil {
+		return err
+	}
+	if draft != nil {
+		q.Verdicts = draft.outcomes(x.Map)
 	}
 	return reply(w, r, x.Build(q))
 }
@@ -65,7 +69,11 @@ func (s *server) getLink(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d, ok := x.Link(p.text("from"), p.text("to"), group)
+	draft, err := s.draft(p)
+	if err != nil {
+		return err
+	}
+	d, ok := x.Link(p.text("from"), p.text("to"), group, draft.judge(x.Map))
 	if p.err != nil {
 		return p.err
 	}
@@ -118,6 +126,7 @@ func (s *server) postLabels(w http.ResponseWriter, r *http.Request) error {
 	if err := s.backend.DecideLabels(r.Context(), author(r), in.Decisions); err != nil {
 		return err
 	}
+	s.advices.forget()
 	return reply(w, r, map[string]int{"decided": len(in.Decisions)})
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/httpapi/view"
@@ -25,7 +26,7 @@ func (s *server) recommend(r *http.Request) (*policy.Recommendation, *view.Index
 	if err != nil {
 		return nil, nil, w, err
 	}
-	level := p.level()
+	level := p.level("level")
 	if p.err != nil {
 		return nil, nil, w, p.err
 	}
@@ -33,7 +34,7 @@ func (s *server) recommend(r *http.Request) (*policy.Recommendation, *view.Index
 	if err != nil {
 		return nil, nil, w, err
 	}
-	rec, err := s.backend.Recommend(r.Context(), RecommendQuery{Window: w, Level: level})
+	rec, err := s.advise(r.Context(), x.Map, RecommendQuery{Window: w, Level: level})
 	return rec, x, w, err
 }
 
@@ -78,6 +79,7 @@ func (s *server) postDecision(w http.ResponseWriter, r *http.Request) error {
 	if err := s.backend.Decide(r.Context(), author(r), in); err != nil {
 		return err
 	}
+	s.advices.forget()
 	return reply(w, r, in)
 }
 
@@ -125,7 +127,7 @@ func (s *server) simulate(w http.ResponseWriter, r *http.Request, set *policy.Se
 // getReach answers how far a compromise of one node spreads: today, and under
 // the recommendation of draft when given.
 func (s *server) getReach(w http.ResponseWriter, r *http.Request) error {
-	p, x, _, err := s.mapRequest(r)
+	p, x, group, err := s.mapRequest(r)
 	if err != nil {
 		return err
 	}
@@ -133,13 +135,14 @@ func (s *server) getReach(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n, ok := x.Node(view.NodeID(p.text("from")))
-	if !ok {
-		return Errorf(CodeNotFound, "no node has the id %q", p.text("from"))
+	q := ReachQuery{Window: win, From: view.NodeID(p.text("from"))}
+	out := reach{From: view.Ref{ID: q.From, Name: q.From, Kind: view.KindGroup}}
+	if n, ok := x.Node(q.From); ok {
+		out.From = x.Ref(n)
+	} else if !strings.Contains(q.From, "=") {
+		return Errorf(CodeNotFound, "no node has the id %q", q.From)
 	}
-	q := ReachQuery{Window: win, From: x.Map.Graph.Nodes[n].ID}
-	out := reach{From: x.Ref(n)}
-	if out.Today, err = s.reach(r, q, x); err != nil {
+	if out.Today, err = s.reach(r, q, x, group); err != nil {
 		return err
 	}
 	if p.text("level") != "" {
@@ -148,19 +151,19 @@ func (s *server) getReach(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		q.Set = rec.Set
-		if out.Draft, err = s.reach(r, q, x); err != nil {
+		if out.Draft, err = s.reach(r, q, x, group); err != nil {
 			return err
 		}
 	}
 	return reply(w, r, out)
 }
 
-func (s *server) reach(r *http.Request, q ReachQuery, x *view.Index) (*reached, error) {
+func (s *server) reach(r *http.Request, q ReachQuery, x *view.Index, group []string) (*reached, error) {
 	got, err := s.backend.Reach(r.Context(), q)
 	if err != nil {
 		return nil, err
 	}
-	return reachedOf(got, x), nil
+	return reachedOf(got, x, group), nil
 }
 
 // getExports lists the formats.

@@ -60,6 +60,7 @@ type server struct {
 	backend  Backend
 	sessions *sessions
 	indexes  indexCache
+	advices  adviceCache
 }
 
 // New returns the handler of the whole program: API, events, health, dashboard.
@@ -113,6 +114,7 @@ func (s *server) data(r chi.Router) {
 	r.Get("/recommendation", s.handle(s.getRecommendation))
 	r.Post("/recommendation/decisions", s.handle(s.postDecision))
 	r.Get("/recommendation/policy", s.handle(s.getPolicy))
+	r.Get("/recommendation/tighten", s.handle(s.getTighten))
 	r.Get("/simulation", s.handle(s.getSimulation))
 	r.Post("/simulation", s.handle(s.postSimulation))
 	r.Get("/exports", s.handle(s.getExports))

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/bulkhead/bulkhead/flow"
+	"github.com/bulkhead/bulkhead/policy"
 	"github.com/bulkhead/bulkhead/topology"
 )
 
@@ -32,16 +33,17 @@ type DepRow struct {
 	Server  Ref          `json:"server"`
 	Service flow.Service `json:"service"`
 	flow.EdgeStats
+	Verdict *policy.Verdict `json:"verdict,omitempty"` // under the set asked about
 }
 
 // Row names the ends of d.
 func (x *Index) Row(d *topology.Dependency) DepRow {
-	return DepRow{x.Ref(d.Client), x.Ref(d.Server), d.Service, d.EdgeStats}
+	return DepRow{Client: x.Ref(d.Client), Server: x.Ref(d.Server), Service: d.Service, EdgeStats: d.EdgeStats}
 }
 
 // Link describes what the box from uses of the box to; false when it uses
-// nothing.
-func (x *Index) Link(from, to string, keys []string) (*LinkDetail, bool) {
+// nothing. judge, which may be nil, gives the verdict on a dependency.
+func (x *Index) Link(from, to string, keys []string, judge func(*topology.Dependency) policy.Verdict) (*LinkDetail, bool) {
 	clients, servers := x.Members(from, keys), x.Members(to, keys)
 	in := make(map[int32]bool, len(servers))
 	for _, n := range servers {
@@ -65,7 +67,12 @@ func (x *Index) Link(from, to string, keys []string) (*LinkDetail, bool) {
 		d.Stats.Merge(dep.EdgeStats)
 	}
 	for _, dep := range deps[:min(len(deps), panelDeps)] {
-		d.Deps = append(d.Deps, x.Row(dep))
+		row := x.Row(dep)
+		if judge != nil {
+			v := judge(dep)
+			row.Verdict = &v
+		}
+		d.Deps = append(d.Deps, row)
 	}
 	d.Services = sumServices(deps)
 	return d, true

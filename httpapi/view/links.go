@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/bulkhead/bulkhead/policy"
 	"github.com/bulkhead/bulkhead/topology"
 )
 
@@ -23,7 +24,11 @@ func (b *builder) links(v *View) {
 	for i := range b.x.Map.Graph.Deps {
 		d := &b.x.Map.Graph.Deps[i]
 		fresh := b.q.NewSince > 0 && d.First >= b.q.NewSince
+		blocked := b.q.Verdicts != nil && b.q.Verdicts[i] > policy.Untouched
 		v.Count.Flows += d.Flows
+		if blocked {
+			v.Count.Blocked++
+		}
 		if fresh {
 			v.Count.New++
 		}
@@ -38,7 +43,7 @@ func (b *builder) links(v *View) {
 			}
 			continue
 		}
-		if b.folded(from) || b.folded(to) {
+		if (!blocked || b.scanner(from)) && (b.folded(from) || b.folded(to)) {
 			v.Count.Folded++
 			continue
 		}
@@ -50,6 +55,9 @@ func (b *builder) links(v *View) {
 			all = append(all, bundle{Link: Link{From: from, To: to, Confidence: 100}})
 		}
 		all[k].add(d, fresh)
+		if blocked {
+			all[k].Blocked++
+		}
 	}
 	v.Count.Links = len(all)
 	slices.SortFunc(all, func(p, q bundle) int {
@@ -76,6 +84,10 @@ func (b *builder) folded(box int32) bool {
 	}
 	return b.boxes[box].Zone == zoneInfra && !b.boxes[box].Open
 }
+
+// scanner reports whether a box is a scanner: what those try is blocked nearly
+// everywhere, and drawing it would hide the rest.
+func (b *builder) scanner(box int32) bool { return b.boxes[box].Infra == "scanner" }
 
 func (l *bundle) add(d *topology.Dependency, fresh bool) {
 	l.Deps++

@@ -2,6 +2,7 @@ package view
 
 import (
 	"github.com/bulkhead/bulkhead/flow"
+	"github.com/bulkhead/bulkhead/policy"
 	"github.com/bulkhead/bulkhead/topology"
 )
 
@@ -42,6 +43,9 @@ type Query struct {
 	NewSince flow.Time       // links first seen after it are marked; 0: none
 	Draw     int             // most boxes; 0: 500
 	Flat     bool            // never fold groups that look alike
+	// Verdicts says of every dependency of the map what a set would do with it;
+	// nil when none is asked about.
+	Verdicts []policy.Outcome
 }
 
 // View is what is drawn. Parent, From and To are indexes into Boxes.
@@ -75,6 +79,7 @@ type Count struct {
 	Applications int    `json:"applications"`
 	Crowded      bool   `json:"crowded"` // the budget forced boxes together
 	New          int    `json:"new"`     // dependencies first seen after Query.NewSince
+	Blocked      int    `json:"blocked"` // dependencies that Query.Verdicts forbids
 }
 
 // Zone is a region of the drawing: an environment, the outside, infrastructure.
@@ -131,6 +136,7 @@ type Link struct {
 	Last       flow.Time    `json:"last"`
 	Confidence uint8        `json:"confidence"` // lowest of its dependencies, 0..100
 	New        int          `json:"new,omitempty"`
+	Blocked    int          `json:"blocked,omitempty"` // dependencies that Query.Verdicts forbids
 }
 
 // ServiceUse is how much one service is used.

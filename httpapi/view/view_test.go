@@ -282,11 +282,11 @@ func TestDetail(t *testing.T) {
 
 func TestLink(t *testing.T) {
 	x := estate()
-	d, ok := x.Link("app:climate-prod", "app:point-of-sale-prod", nil)
+	d, ok := x.Link("app:climate-prod", "app:point-of-sale-prod", nil, nil)
 	if !ok || d.Total != 120 || len(d.Services) != 1 || d.Services[0].Service.String() != "tcp/445" || d.Services[0].Clients != 60 {
 		t.Fatalf("climate to point of sale: %v %+v", ok, d)
 	}
-	if _, ok := x.Link("app:point-of-sale-prod", "app:climate-prod", nil); ok {
+	if _, ok := x.Link("app:point-of-sale-prod", "app:climate-prod", nil, nil); ok {
 		t.Error("the link has a panel the other way round too")
 	}
 }

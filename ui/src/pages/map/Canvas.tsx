@@ -1,21 +1,28 @@
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent, type RefObject } from 'react'
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactNode, type RefObject } from 'react'
 import type { View } from '../../api/types'
 import { BoxShape } from './BoxShape'
 import { centreOn, fit, follow, zoomAt, type Camera } from './camera'
 import { Links } from './Links'
-import { litBy, type Selection } from './selection'
+import { Legend } from './Legend'
+import { litBy, litByTrace, type Selection, type Trace } from './selection'
 
 interface Props {
   view: View
   selection: Selection
   onSelect: (s: Selection) => void
   onToggle: (id: string) => void
+  /** A path to show instead of the selection. */
+  trace: Trace | null
+  /** Links are coloured by what a draft would do with them. */
+  judged: boolean
+  /** What stands beside the legend. */
+  footer: ReactNode
   /** Box to bring into view, changed by search and by keyboard. */
   seek: string | undefined
 }
 
 /** The drawing: zones, boxes and links under a camera moved by mouse, touch and keys. */
-export function Canvas({ view, selection, onSelect, onToggle, seek }: Props) {
+export function Canvas({ view, selection, onSelect, onToggle, trace, judged, footer, seek }: Props) {
   const screen = useRef<HTMLDivElement>(null)
   const [camera, setCamera] = useState<Camera>({ x: 0, y: 0, zoom: 1 })
   const [hover, setHover] = useState<Selection>(null)
@@ -27,7 +34,7 @@ export function Canvas({ view, selection, onSelect, onToggle, seek }: Props) {
   const drag = useDrag(setCamera, setDragging, () => onSelect(null))
   useWheel(screen, setCamera)
 
-  const lit = useMemo(() => litBy(view, hover ?? selection), [view, hover, selection])
+  const lit = useMemo(() => (trace ? litByTrace(view, trace) : litBy(view, hover ?? selection)), [view, hover, selection, trace])
   const toggle = useCallback(
     (id: string) => {
       anchor.current = id
@@ -63,7 +70,7 @@ export function Canvas({ view, selection, onSelect, onToggle, seek }: Props) {
   return (
     <div
       ref={screen}
-      className={`canvas${dragging ? ' dragging' : ''}${distance}`}
+      className={`canvas${dragging ? ' dragging' : ''}${judged ? ' judged' : ''}${distance}`}
       role="group"
       aria-label="Dependency map. Arrow keys move, plus and minus zoom, 0 shows everything."
       tabIndex={-1}
@@ -88,6 +95,10 @@ export function Canvas({ view, selection, onSelect, onToggle, seek }: Props) {
             <BoxShape key={box.id} box={box} index={i} lit={lit} selection={selection} onSelect={onSelect} onToggle={toggle} onHover={setHover} />
           ),
         )}
+      </div>
+      <div className="footer">
+        <Legend judged={judged} chosen={lit !== null} />
+        {footer}
       </div>
       <div className="zoomer" role="toolbar" aria-label="Zoom">
         <button type="button" onClick={() => setCamera((c) => zoomAt(c, 1.3, middle().w / 2, middle().h / 2))} aria-label="Zoom in">

@@ -5,13 +5,14 @@ import type { LinkDetail, Ref } from '../../api/types'
 import { Failed, Loading } from '../../parts/States'
 import { bytes, count, evidence, infraName, many, service, time, title } from '../../words'
 import { Flows } from './Flows'
+import type { Level } from '../../api/types'
 import type { Scope } from './query'
 import type { Selection } from './selection'
 
 interface Props {
   from: string
   to: string
-  scope: Scope
+  scope: Scope & { draft?: Level }
   onSelect: (s: Selection) => void
 }
 
@@ -19,6 +20,7 @@ interface Props {
 export function LinkPanel({ from, to, scope, onSelect }: Props) {
   const { data: d, error, reload } = useResource(`link ${from} ${to} ${JSON.stringify(scope)}`, (signal) => get('/api/v1/map/link', { ...scope, from, to }, signal))
   const [opened, setOpened] = useState<string | null>(null)
+  const { draft: _draft, ...window } = scope
   if (error) return <Failed error={error} retry={reload} />
   if (!d) return <Loading what="the link" />
   return (
@@ -57,7 +59,7 @@ export function LinkPanel({ from, to, scope, onSelect }: Props) {
                   {many(s.clients, 'client')} → {many(s.servers, 'server')} · {bytes(s.bytes)} · {many(s.days, 'day')} seen
                 </small>
               </button>
-              {opened === s.service ? <Flows from={from} to={to} service={s.service} scope={scope} /> : null}
+              {opened === s.service ? <Flows from={from} to={to} service={s.service} scope={window} /> : null}
             </li>
           ))}
         </ul>
@@ -135,7 +137,15 @@ function Dependencies({ d }: { d: LinkDetail }) {
             <tr key={`${r.client.id} ${r.server.id} ${r.service}`}>
               <td>{r.client.name}</td>
               <td>{r.server.name}</td>
-              <td>{r.service}</td>
+              <td>
+                {r.service}
+                {r.verdict ? (
+                  <div className={`verdict ${r.verdict.outcome}`} title={r.verdict.why}>
+                    {r.verdict.outcome}
+                    {r.verdict.rule ? `: ${r.verdict.rule}` : ''}
+                  </div>
+                ) : null}
+              </td>
               <td className="num">{count(r.flows)}</td>
             </tr>
           ))}

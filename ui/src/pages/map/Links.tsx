@@ -22,6 +22,11 @@ export const Links = memo(function Links({ view, lit, selection, onSelect, onHov
       {order.map((i) => (
         <LinkShape key={i} link={view.links[i]!} curve={curves[i]!} view={view} how={lit?.links.get(i)} most={most} dim={lit !== null} selection={selection} onSelect={onSelect} onHover={onHover} />
       ))}
+      {route(view.boxes, lit?.hops ?? []).map((c) => (
+        <g key={c.d} className="link trace">
+          <path className="stroke" d={c.d} />
+        </g>
+      ))}
       {labelled(lit, selection).map((i) => (
         <Label key={`l${i}`} link={view.links[i]!} curve={curves[i]!} how={lit?.links.get(i) ?? 'self'} />
       ))}
@@ -47,7 +52,7 @@ function labelled(lit: Lit | null, selection: Selection): number[] {
 interface ShapeProps extends Props {
   link: Link
   curve: Curve
-  how: 'out' | 'in' | 'self' | undefined
+  how: 'out' | 'in' | 'self' | 'trace' | undefined
   dim: boolean
   /** Flows of the busiest link. */
   most: number
@@ -56,8 +61,9 @@ interface ShapeProps extends Props {
 function LinkShape({ link, curve, view, how, dim, most, onSelect, onHover }: Omit<ShapeProps, 'lit'>) {
   const ends = { from: view.boxes[link.from]?.id ?? '', to: view.boxes[link.to]?.id ?? '' }
   const kind = how ?? (dim ? 'dim' : 'plain')
+  const blocked = link.blocked ? (link.blocked === link.dependencies ? ' blocked' : ' blocked part') : ''
   return (
-    <g className={`link ${kind}${link.confidence < 60 ? ' unsure' : ''}${link.new ? ' new' : ''}`}>
+    <g className={`link ${kind}${link.confidence < 60 ? ' unsure' : ''}${link.new ? ' new' : ''}${blocked}`}>
       <path className="stroke" d={curve.d} strokeWidth={weight(link.flows)} strokeOpacity={how || dim ? undefined : presence(link.flows, most)} />
       <path
         className="hit"
@@ -71,11 +77,12 @@ function LinkShape({ link, curve, view, how, dim, most, onSelect, onHover }: Omi
   )
 }
 
-function Label({ link, curve, how }: { link: Link; curve: Curve; how: 'out' | 'in' | 'self' }) {
+function Label({ link, curve, how }: { link: Link; curve: Curve; how: 'out' | 'in' | 'self' | 'trace' }) {
   const first = link.services[0]
   if (!first) return null
   const more = link.kinds - 1
-  const text = `${shortService(first.service)}${more > 0 ? ` +${more}` : ''} · ${count(link.flows)}`
+  const blocked = link.blocked ? ` · ${link.blocked === link.dependencies ? 'blocked' : `${count(link.blocked)} of ${count(link.dependencies)} blocked`}` : ''
+  const text = `${shortService(first.service)}${more > 0 ? ` +${more}` : ''} · ${count(link.flows)}${blocked}`
   const width = text.length * 6.4 + 16
   return (
     <g className={`tag ${how}`} transform={`translate(${curve.middle.x} ${curve.middle.y})`}>

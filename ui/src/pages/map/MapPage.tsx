@@ -6,10 +6,10 @@ import { Empty, Failed, Loading } from '../../parts/States'
 import { useAddress } from '../../url'
 import { Canvas } from './Canvas'
 import { LinkPanel } from './LinkPanel'
-import { mapQuery, scopeQuery } from './query'
+import { draftOf, mapQuery, scopeQuery } from './query'
 import { NodePanel } from './NodePanel'
-import type { Selection } from './selection'
-import { Toolbar } from './Toolbar'
+import type { Selection, Trace } from './selection'
+import { Drawn, Toolbar } from './Toolbar'
 
 /** The dependency map: toolbar, drawing, and the panel of what is chosen. */
 export function MapPage() {
@@ -18,9 +18,16 @@ export function MapPage() {
   const key = `map ${JSON.stringify(query)}`
   const { data: view, error, loading, reload } = useResource(key, (signal) => get('/api/v1/map', query, signal))
   const [seek, setSeek] = useState<string | undefined>()
+  const [trace, setTrace] = useState<Trace | null>(null)
 
   const selection = useMemo(() => selectionOf(address.query), [address.query.toString()])
-  const select = useCallback((s: Selection) => change(selectionChange(s), 'replace'), [change])
+  const select = useCallback(
+    (s: Selection) => {
+      setTrace(null)
+      change(selectionChange(s), 'replace')
+    },
+    [change],
+  )
   const toggle = useCallback(
     (id: string) => {
       const open = address.query.getAll('expand')
@@ -41,20 +48,20 @@ export function MapPage() {
     [address.query.toString(), change, view],
   )
 
-  if (error && !view) return <Failed error={error} retry={reload} />
+  if (error && !view) return error.code === 'not-ready' ? <Waiting why={error.message} retry={reload} /> : <Failed error={error} retry={reload} />
   if (!view) return <Loading what="the map" />
   const scope = scopeQuery(address.query)
   return (
     <div className={`map-page${selection ? ' with-panel' : ''}`}>
-      <Toolbar view={view} query={address.query} onChange={change} onFind={find} loading={loading} />
-      {view.boxes.length === 0 ? <Nothing view={view} onAll={() => change({ since: undefined, until: undefined, focus: undefined })} /> : <Canvas view={view} selection={selection} onSelect={select} onToggle={toggle} seek={seek} />}
+      <Toolbar view={view} query={address.query} onChange={change} onFind={find} />
+      {view.boxes.length === 0 ? <Nothing view={view} onAll={() => change({ since: undefined, until: undefined, focus: undefined })} /> : <Canvas view={view} selection={selection} onSelect={select} onToggle={toggle} trace={selection === null ? null : trace} judged={address.query.has('draft')} footer={<Drawn view={view} loading={loading} />} seek={seek} />}
       {error ? <p className="toast" role="alert">{error.message}</p> : null}
       {selection === null ? null : (
         <aside className="panel" aria-label="Details" key={JSON.stringify(selection)}>
           {'box' in selection ? (
-            <NodePanel id={selection.box} scope={scope} view={view} onSelect={select} onFind={find} onFocus={(id) => change({ focus: id })} />
+            <NodePanel id={selection.box} scope={scope} view={view} onSelect={select} onFind={find} onFocus={(id) => change({ focus: id })} trace={trace} onTrace={setTrace} />
           ) : (
-            <LinkPanel from={selection.from} to={selection.to} scope={scope} onSelect={select} />
+            <LinkPanel from={selection.from} to={selection.to} scope={{ ...scope, ...draftOf(address.query) }} onSelect={select} />
           )}
         </aside>
       )}
@@ -74,6 +81,31 @@ function selectionChange(s: Selection) {
   return 'box' in s ? { box: s.box, link: undefined } : { box: undefined, link: [s.from, s.to] }
 }
 
+/** The store is not ready, or has seen no traffic: what to do. */
+function Waiting({ why, retry }: { why: string; retry: () => void }) {
+  return (
+    <Empty title="No map yet">
+      <p>{why}</p>
+      <HowToBegin />
+      <button type="button" className="button" onClick={retry}>
+        Try again
+      </button>
+    </Empty>
+  )
+}
+
+function HowToBegin() {
+  return (
+    <>
+      <p>Read a capture, or point a router’s NetFlow at this machine:</p>
+      <pre>
+        bulkhead import capture.pcap{'\n'}bulkhead sense --listen udp://:2055
+      </pre>
+      <p>The map appears here by itself.</p>
+    </>
+  )
+}
+
 function Nothing({ view, onAll }: { view: View; onAll: () => void }) {
   if (view.count.nodes > 0) {
     return (
@@ -87,11 +119,7 @@ function Nothing({ view, onAll }: { view: View; onAll: () => void }) {
   }
   return (
     <Empty title="No traffic recorded yet">
-      <p>Read a capture, or point a router’s NetFlow at this machine:</p>
-      <pre>
-        bulkhead import capture.pcap{'\n'}bulkhead sense --listen udp://:2055
-      </pre>
-      <p>The map appears here by itself.</p>
+      <HowToBegin />
     </Empty>
   )
 }

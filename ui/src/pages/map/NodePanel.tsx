@@ -8,7 +8,7 @@ import { count, infraName, many, service, shortService, title } from '../../word
 import { Proposals } from './Proposals'
 import type { Scope } from './query'
 import { ReachPanel } from './ReachPanel'
-import type { Selection } from './selection'
+import type { Selection, Trace } from './selection'
 
 interface Props {
   id: string
@@ -17,15 +17,17 @@ interface Props {
   onSelect: (s: Selection) => void
   onFind: (path: readonly string[]) => void
   onFocus: (id: string | undefined) => void
+  trace: Trace | null
+  onTrace: (t: Trace | null) => void
 }
 
 /** What is known of one box. */
-export function NodePanel({ id, scope, onSelect, onFind, onFocus }: Props) {
+export function NodePanel({ id, scope, onSelect, onFind, onFocus, trace, onTrace }: Props) {
   const { data: d, error, reload } = useResource(`node ${id} ${JSON.stringify(scope)}`, (signal) => get('/api/v1/map/node', { ...scope, id }, signal))
   const [reaching, setReaching] = useState(false)
   if (error) return <Failed error={error} retry={reload} />
   if (!d) return <Loading what="the details" />
-  const start = d.nodes === 1 ? d.members[0]?.id : undefined
+  const start = startOf(d)
   return (
     <>
       <header>
@@ -39,7 +41,11 @@ export function NodePanel({ id, scope, onSelect, onFind, onFocus }: Props) {
             Neighbourhood
           </button>
           {start ? (
-            <button type="button" className="button" aria-pressed={reaching} onClick={() => setReaching(!reaching)}>
+            <button type="button" className="button" aria-pressed={reaching} onClick={() => {
+                setReaching(!reaching)
+                onTrace(null)
+              }}
+            >
               What can it reach?
             </button>
           ) : null}
@@ -48,7 +54,7 @@ export function NodePanel({ id, scope, onSelect, onFind, onFocus }: Props) {
           </button>
         </div>
       </header>
-      {reaching && start ? <ReachPanel from={start} scope={scope} onFind={onFind} /> : null}
+      {reaching && start ? <ReachPanel from={start} scope={scope} trace={trace} onTrace={onTrace} /> : null}
       <Identity d={d} />
       {d.proposals.length > 0 ? <Proposals proposals={d.proposals} onDone={reload} /> : null}
       <Serves d={d} />
@@ -57,6 +63,14 @@ export function NodePanel({ id, scope, onSelect, onFind, onFocus }: Props) {
       {d.nodes > 1 ? <Members d={d} onSelect={onFind} /> : null}
     </>
   )
+}
+
+/** Where a compromise would start: the node, or the labels that all of an application have. */
+function startOf(d: Detail): string | undefined {
+  if (d.nodes === 1) return d.members[0]?.id
+  if (d.kind !== 'application') return undefined
+  const shared = d.labels.filter((l) => (l.key === 'app' || l.key === 'env') && l.nodes === d.nodes)
+  return shared.some((l) => l.key === 'app') ? shared.map((l) => `${l.key}=${l.value}`).join(',') : undefined
 }
 
 function headline(d: Detail): string {

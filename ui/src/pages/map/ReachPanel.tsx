@@ -1,15 +1,23 @@
 import { get } from '../../api/client'
 import { useResource } from '../../api/useResource'
-import type { Reached } from '../../api/types'
+import type { AttackPath, Reached } from '../../api/types'
 import { PriorityMark } from '../../parts/PriorityMark'
 import { Failed, Loading } from '../../parts/States'
 import { count, percent, shortService } from '../../words'
 import type { Scope } from './query'
+import type { Trace } from './selection'
 
-/** How far a compromise of one workload spreads: today, and under the recommended policy. */
-export function ReachPanel({ from, scope, onFind }: { from: string; scope: Scope; onFind: (path: readonly string[]) => void }) {
-  const { group: _group, ...window } = scope
-  const { data, error, reload } = useResource(`reach ${from} ${JSON.stringify(window)}`, (signal) => get('/api/v1/reach', { ...window, from, level: 'service' }, signal))
+interface Props {
+  /** A node, or labels. */
+  from: string
+  scope: Scope
+  trace: Trace | null
+  onTrace: (t: Trace | null) => void
+}
+
+/** How far a compromise spreads: today, and under the recommended policy. A path that is chosen is shown on the map. */
+export function ReachPanel({ from, scope, trace, onTrace }: Props) {
+  const { data, error, reload } = useResource(`reach ${from} ${JSON.stringify(scope)}`, (signal) => get('/api/v1/reach', { ...scope, from, level: 'service' }, signal))
   if (error) return <Failed error={error} retry={reload} />
   if (!data) return <Loading what="what it can reach" />
   return (
@@ -19,13 +27,14 @@ export function ReachPanel({ from, scope, onFind }: { from: string; scope: Scope
         <Share label="Today" r={data.today} />
         {data.draft ? <Share label="With the recommended rules" r={data.draft} /> : null}
       </div>
-      <Paths r={data.today} heading="Ways to what matters most, today" none="Nothing critical can be reached from here." onFind={onFind} />
-      {data.draft ? <Paths r={data.draft} heading="With the recommended rules" none="None is left." onFind={onFind} /> : null}
+      <Paths r={data.today} heading="Ways to what matters most, today" none="Nothing critical can be reached from here." trace={trace} onTrace={onTrace} />
+      {data.draft ? <Paths r={data.draft} heading="With the recommended rules" none="None is left." trace={trace} onTrace={onTrace} /> : null}
     </section>
   )
 }
 
 function Share({ label, r }: { label: string; r: Reached }) {
+  const hops = r.byHop.map((n, i) => `${count(n)} in ${i + 1}`).slice(0, 4)
   return (
     <div>
       <p className="big">
@@ -33,32 +42,50 @@ function Share({ label, r }: { label: string; r: Reached }) {
       </p>
       <p>
         {count(r.reachable)} of {count(r.inside)} workloads
-        {r.byHop.length > 0 ? `: ${r.byHop.map((n, i) => `${count(n)} in ${i + 1}`).slice(0, 4).join(', ')} ${r.byHop.length > 1 ? 'steps' : 'step'}` : ''}
+        {hops.length > 0 ? `: ${hops.join(', ')} ${hops.length > 1 ? 'steps' : 'step'}` : ''}
       </p>
     </div>
   )
 }
 
-function Paths({ r, heading, none, onFind }: { r: Reached; heading: string; none: string; onFind: (path: readonly string[]) => void }) {
+interface PathsProps extends Omit<Props, 'from' | 'scope'> {
+  r: Reached
+  heading: string
+  none: string
+}
+
+function Paths({ r, heading, none, trace, onTrace }: PathsProps) {
   return (
     <>
       <h4>{heading}</h4>
       {r.paths.length === 0 ? <p className="good">{none}</p> : null}
       <ol className="paths">
-        {r.paths.slice(0, 5).map((p, i) => (
-          <li key={i}>
-            {p.nodes.map((n, k) => (
-              <span key={n.id} className="hop">
-                {k > 0 ? <i>{shortService(p.services[k - 1] ?? '')} →</i> : null}
-                <button type="button" className="inline" onClick={() => onFind([n.id])}>
-                  {n.name}
-                </button>
-                {k === p.nodes.length - 1 ? <PriorityMark priority={n.priority} /> : null}
-              </span>
-            ))}
-          </li>
-        ))}
+        {r.paths.slice(0, 8).map((p) => {
+          const own = p.nodes.map((n) => n.boxes)
+          const shown = JSON.stringify(trace) === JSON.stringify(own)
+          return (
+            <li key={p.nodes.map((n) => n.id).join(' ')}>
+              <button type="button" className="path" aria-pressed={shown} title="Show on the map" onClick={() => onTrace(shown ? null : own)}>
+                <Hops path={p} />
+              </button>
+            </li>
+          )
+        })}
       </ol>
+    </>
+  )
+}
+
+function Hops({ path }: { path: AttackPath }) {
+  return (
+    <>
+      {path.nodes.map((n, k) => (
+        <span key={n.id} className="hop">
+          {k > 0 ? <i>{shortService(path.services[k - 1] ?? '')} →</i> : null}
+          {n.name}
+          {k === path.nodes.length - 1 ? <PriorityMark priority={n.priority} /> : null}
+        </span>
+      ))}
     </>
   )
 }

@@ -1,4 +1,5 @@
 import type { View } from '../../api/types'
+import { levels } from '../../parts/LevelPick'
 import { count } from '../../words'
 import type { Change } from '../../url'
 import { infraOf } from './query'
@@ -9,7 +10,6 @@ interface Props {
   query: URLSearchParams
   onChange: (c: Change) => void
   onFind: (path: readonly string[]) => void
-  loading: boolean
 }
 
 const windows = [
@@ -21,7 +21,7 @@ const windows = [
 ] as const
 
 /** Search, what to group by, which window, infrastructure, and how much of the estate is drawn. */
-export function Toolbar({ view, query, onChange, onFind, loading }: Props) {
+export function Toolbar({ view, query, onChange, onFind }: Props) {
   const keys = view.keys.filter((k) => k !== 'app')
   const group = query.get('group') ?? ''
   const focus = query.get('focus')
@@ -59,6 +59,17 @@ export function Toolbar({ view, query, onChange, onFind, loading }: Props) {
           <option value="7d">a week</option>
         </select>
       </label>
+      <label className="pick">
+        <span>Judge by</span>
+        <select value={query.get('draft') ?? ''} onChange={(e) => onChange({ draft: e.target.value })} title="Colour links by what the recommended rules would do">
+          <option value="">nothing: as seen</option>
+          {levels.map(([value, text]) => (
+            <option key={value} value={value}>
+              {text.toLowerCase()} rules
+            </option>
+          ))}
+        </select>
+      </label>
       <label className="switch">
         <input type="checkbox" checked={infraOf(query) === 'show'} onChange={(e) => onChange({ infra: e.target.checked ? 'show' : undefined })} />
         <span>Infrastructure links{view.count.folded > 0 ? <em> {count(view.count.folded)} folded</em> : null}</span>
@@ -68,18 +79,18 @@ export function Toolbar({ view, query, onChange, onFind, loading }: Props) {
           Neighbourhood only <span aria-hidden="true">×</span>
         </button>
       ) : null}
-      <Drawn view={view} loading={loading} />
     </div>
   )
 }
 
 /** "34 boxes for 9,800 workloads": nothing is hidden without saying so. */
-function Drawn({ view, loading }: { view: View; loading: boolean }) {
+export function Drawn({ view, loading }: { view: View; loading: boolean }) {
   const c = view.count
   return (
     <p className="drawn" aria-live="polite">
       <strong>{count(c.shown)}</strong> boxes for <strong>{count(c.nodes)}</strong> hosts
       {c.crowded ? <span className="warn"> · too many to draw: the largest are shown</span> : null}
+      {c.blocked > 0 ? <span className="warn"> · {count(c.blocked)} dependencies blocked</span> : null}
       {c.new > 0 ? <span className="fresh"> · {count(c.new)} new</span> : null}
       {loading ? <span className="spinner small" role="status" aria-label="Loading" /> : null}
     </p>

@@ -12,14 +12,18 @@ export interface Size {
   h: number
 }
 
+/** Height kept free at the bottom of the screen, in CSS pixels. */
+const footer = 24
+
 export const minZoom = 0.08
 export const maxZoom = 2.5
 
 /** The camera that shows all of the drawing, and no more than life size. */
 export function fit(drawing: Size, screen: Size, margin = 28): Camera {
   if (drawing.w <= 0 || drawing.h <= 0 || screen.w <= 0 || screen.h <= 0) return { x: 0, y: 0, zoom: 1 }
-  const zoom = clamp(Math.min((screen.w - 2 * margin) / drawing.w, (screen.h - 2 * margin) / drawing.h, 1))
-  return { zoom, x: (screen.w - drawing.w * zoom) / 2, y: Math.max(margin, (screen.h - drawing.h * zoom) / 2) }
+  const below = footer + margin // the legend stands at the bottom
+  const zoom = clamp(Math.min((screen.w - 2 * margin) / drawing.w, (screen.h - margin - below) / drawing.h, 1))
+  return { zoom, x: (screen.w - drawing.w * zoom) / 2, y: Math.max(margin, (screen.h - footer - drawing.h * zoom) / 2) }
 }
 
 /** Zooms by a factor, the point (x, y) of the screen staying where it is. */

@@ -3,7 +3,7 @@ import type { Box, Link, View } from '../../api/types'
 import { centreOn, fit, follow, zoomAt } from './camera'
 import { bySameLabel } from './Proposals'
 import { presence, route, sides, weight } from './route'
-import { litBy, same } from './selection'
+import { litBy, litByTrace, same } from './selection'
 
 const at = (x: number, y: number, w = 100, h = 50) => ({ x, y, w, h })
 
@@ -81,6 +81,11 @@ describe('litBy', () => {
   it('lights incoming links as such', () => expect(litBy(view, { box: 'c' })!.links.get(1)).toBe('in'))
   it('lights a link with both ends and what they are in', () => expect([...litBy(view, { from: 'a1', to: 'b' })!.boxes].sort()).toEqual([0, 1, 2]))
   it('lights nothing for what is not drawn', () => expect(litBy(view, { box: 'zzz' })).toBeNull())
+  it('traces a path through what is drawn, and links that are folded', () => {
+    const lit = litByTrace(view, [['a', 'a1', 'node:x'], ['b'], ['c'], ['a']])
+    expect([...lit.links.keys()]).toEqual([0, 1])
+    expect(lit.hops).toEqual([{ from: 3, to: 0 }])
+  })
   it('compares selections by value', () => {
     expect(same({ box: 'a' }, { box: 'a' })).toBe(true)
     expect(same({ from: 'a', to: 'b' }, { box: 'a' })).toBe(false)

@@ -1,4 +1,5 @@
 // From the address to the API's parameters.
+import type { Level } from '../../api/types'
 
 /** What narrows down every request about the map. */
 export interface Scope {
@@ -11,6 +12,12 @@ export function scopeQuery(q: URLSearchParams): Scope {
   return { ...optional(q, 'since'), ...optional(q, 'until'), ...optional(q, 'group') }
 }
 
+/** The level of the recommendation to judge links by; none: as seen. */
+export function draftOf(q: URLSearchParams): { draft?: Level } {
+  const v = q.get('draft')
+  return v === 'ringfence' || v === 'tier' || v === 'service' || v === 'workload' ? { draft: v } : {}
+}
+
 export type InfraChoice = 'fold' | 'show' | 'hide'
 
 export function infraOf(q: URLSearchParams): InfraChoice {
@@ -19,7 +26,7 @@ export function infraOf(q: URLSearchParams): InfraChoice {
 }
 
 export function mapQuery(q: URLSearchParams) {
-  return { ...scopeQuery(q), ...optional(q, 'focus'), ...optional(q, 'newSince'), expand: q.getAll('expand').sort(), infra: infraOf(q) }
+  return { ...scopeQuery(q), ...optional(q, 'focus'), ...optional(q, 'newSince'), ...draftOf(q), expand: q.getAll('expand').sort(), infra: infraOf(q) }
 }
 
 function optional<K extends string>(q: URLSearchParams, key: K): { [k in K]?: string } {

@@ -7,8 +7,13 @@ export type Selection = { box: string } | { from: string; to: string } | null
 export interface Lit {
   boxes: ReadonlySet<number>
   /** Links by index: "out" of the chosen box, "in" to it, or chosen themselves. */
-  links: ReadonlyMap<number, 'out' | 'in' | 'self'>
+  links: ReadonlyMap<number, 'out' | 'in' | 'self' | 'trace'>
+  /** Hops of a path between boxes whose link is folded. */
+  hops?: readonly { from: number; to: number }[]
 }
+
+/** Hops of a path, each with the boxes it may be drawn in, outermost first. */
+export type Trace = readonly (readonly string[])[]
 
 export function same(a: Selection, b: Selection): boolean {
   if (a === null || b === null) return a === b
@@ -41,6 +46,24 @@ export function litBy(view: View, selection: Selection): Lit | null {
     boxes.add(l.from).add(l.to)
   })
   return { boxes: withParents(view, boxes), links }
+}
+
+/** The boxes and links that a path of hops runs through, as far as they are drawn. */
+export function litByTrace(view: View, trace: Trace): Lit {
+  const at = new Map(view.boxes.map((b, i) => [b.id, i]))
+  // Hops within a class of boxes that look alike stand in its box, which no path knows.
+  const stops = trace.map((boxes) => boxes.map((id) => at.get(id)).findLast((i) => i !== undefined))
+  const boxes = new Set<number>(stops.filter((i) => i !== undefined))
+  const links = new Map<number, 'trace'>()
+  view.links.forEach((l, i) => {
+    if (stops.some((s, k) => s === l.from && stops[k + 1] === l.to)) links.set(i, 'trace')
+  })
+  const hops = stops.flatMap((from, k) => {
+    const to = stops[k + 1]
+    const drawn = [...links.keys()].some((i) => view.links[i]?.from === from && view.links[i]?.to === to)
+    return from === undefined || to === undefined || from === to || drawn ? [] : [{ from, to }]
+  })
+  return { boxes: withParents(view, boxes), links, hops }
 }
 
 function descendants(view: View, box: number): Set<number> {

@@ -53,7 +53,7 @@ function DecisionCard({ decision: d, onDone }: { decision: Decision; onDone: () 
         {many(d.total, 'dependency', 'dependencies')} · {count(d.stats.flows)} flows on {many(d.stats.days, 'day')} · {time(d.stats.first)} to {time(d.stats.last)}
       </p>
       <details>
-        <summary>What “allow” would add to {d.policy}</summary>
+        <summary>What “allow” would add to {d.policy === '' ? 'every policy that protects these servers' : d.policy}</summary>
         <ul className="rules">
           <RuleRow rule={d.rule} />
         </ul>

@@ -10,6 +10,9 @@ import { useAddress } from '../../url'
 import { Decisions } from './Decisions'
 import { ExportMenu } from './ExportMenu'
 import { PolicyCard } from './PolicyCard'
+import { Tighten } from './Tighten'
+
+const tabs = ['rules', 'decisions', 'tighten'] as const
 
 /** The recommendation: rules in words with their evidence, and what waits for a decision. */
 export function RulesPage() {
@@ -20,7 +23,7 @@ export function RulesPage() {
   const { data, error, loading, reload } = useResource(`rules ${JSON.stringify(scope)}`, (signal) => get('/api/v1/recommendation', scope, signal))
   if (error && !data) return <Failed error={error} retry={reload} />
   if (!data) return <Loading what="the recommendation" />
-  const tab = address.query.get('tab') === 'decisions' ? 'decisions' : 'rules'
+  const tab = tabs.find((t) => t === address.query.get('tab')) ?? 'rules'
   return (
     <div className="page" aria-busy={loading}>
       <header className="page-head">
@@ -39,8 +42,13 @@ export function RulesPage() {
         <button type="button" role="tab" aria-selected={tab === 'decisions'} onClick={() => change({ tab: 'decisions' })}>
           For decision <em className={data.decisions.length > 0 ? 'warn' : ''}>{data.decisions.length}</em>
         </button>
+        <button type="button" role="tab" aria-selected={tab === 'tighten'} onClick={() => change({ tab: 'tighten' })}>
+          One level tighter
+        </button>
       </div>
-      {tab === 'decisions' ? <Decisions decisions={data.decisions} onDone={reload} /> : <Policies data={data} />}
+      {tab === 'rules' ? <Policies data={data} /> : null}
+      {tab === 'decisions' ? <Decisions decisions={data.decisions} onDone={reload} /> : null}
+      {tab === 'tighten' ? <Tighten scope={scope} /> : null}
     </div>
   )
 }

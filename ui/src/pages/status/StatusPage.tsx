@@ -82,7 +82,13 @@ function Stages({ stages }: { stages: readonly Stage[] }) {
     <section className="card">
       <h2>Nothing is lost silently</h2>
       <p className="note">Each stage counts what it takes in and what it passes on; the difference has a reason.</p>
-      {stages.length === 0 ? <p className="note">Nothing has been received since the start.</p> : null}
+      {stages.length === 0 ? <p className="note">Nothing has been received since the start.</p> : <StageTable stages={stages} />}
+    </section>
+  )
+}
+
+function StageTable({ stages }: { stages: readonly Stage[] }) {
+  return (
       <div className="scroll">
         <table>
           <thead>
@@ -124,6 +130,5 @@ function Stages({ stages }: { stages: readonly Stage[] }) {
           </tbody>
         </table>
       </div>
-    </section>
   )
 }
