@@ -16,7 +16,6 @@ import (
 	"github.com/bulkhead/bulkhead/enforcer"
 	"github.com/bulkhead/bulkhead/enforcer/netlab"
 	"github.com/bulkhead/bulkhead/enforcer/nft"
-	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/internal/testenv"
 	"github.com/bulkhead/bulkhead/policy"
 	"github.com/bulkhead/bulkhead/topology"
@@ -241,10 +240,7 @@ func TestConfirmedStays(t *testing.T) {
 		return e
 	}
 	e := open()
-	ssh := cutAll() // but leave SSH
-	ssh.Policies[0].Rules = []policy.Rule{{Name: "ssh", From: []policy.Peer{{Any: true}}, To: []policy.Peer{{Selector: policy.Selector{}}},
-		Services: []policy.Service{{Proto: flow.TCP, From: 22, To: 22}}}}
-	if _, err := e.Apply(t.Context(), enforcer.Request{Set: ssh, Host: victim()}); err != nil {
+	if _, err := e.Apply(t.Context(), enforcer.Request{Set: onlySSH(), Host: victim()}); err != nil {
 		t.Fatal(err)
 	}
 	if err := e.Confirm(t.Context()); err != nil {
@@ -260,7 +256,6 @@ func TestConfirmedStays(t *testing.T) {
 	if got := d.lost(); len(got) != 3 {
 		t.Errorf("lost %v, want everything cut", got)
 	}
-	d.victim.Run(t, "", "true")
 	if err := k.Remove(t.Context()); err != nil { // as after a reboot
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -188,6 +189,13 @@ func (k *Kernel) listSets(r *Ruleset) (counts map[string]uint32, err error) {
 // design are left out. Of sets larger than dumpable only the number of elements is
 // compared, and a sample.
 func (k *Kernel) Drift(want *Ruleset) (Changes, error) {
+	tables, err := k.Tables()
+	if err != nil {
+		return Changes{}, fmt.Errorf("look for drift: %w", err)
+	}
+	if !slices.Contains(tables, Table{Family: "inet", Name: TableName}) {
+		return Diff(Ruleset{}, *want), nil
+	}
 	var have Ruleset
 	counts, err := k.listSets(&have)
 	if err != nil {
