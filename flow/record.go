@@ -82,6 +82,9 @@ type Record struct {
 	VNI   uint32 // VXLAN/Geneve/GRE key; 0 when not encapsulated
 	Encap Encap
 
+	// NAT is the tuple after address translation, where an exporter says it.
+	NAT NAT
+
 	// ClientWorkload and ServerWorkload are the keys (topology.WorkloadKey) of
 	// the workloads that held the addresses when the flow was seen; 0 when the
 	// inventory knew none.
@@ -99,7 +102,7 @@ func (r *Record) Established() bool { return r.Outcome == Established }
 
 // Reverse exchanges client and server with all their counters, and records why.
 func (r *Record) Reverse(why Evidence, confidence uint8) {
-	r.Key = r.Key.Reverse()
+	r.Key, r.NAT = r.Key.Reverse(), r.NAT.Reverse()
 	r.ClientPackets, r.ServerPackets = r.ServerPackets, r.ClientPackets
 	r.ClientBytes, r.ServerBytes = r.ServerBytes, r.ClientBytes
 	r.ClientFlags, r.ServerFlags = r.ServerFlags, r.ClientFlags

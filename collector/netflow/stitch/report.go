@@ -16,7 +16,7 @@ func (s *Stitcher) report(i uint32) {
 		if (e.outcome == flow.OneWay || e.outcome == flow.Unanswered) && e.answers() {
 			e.outcome = flow.Established
 		}
-		s.emit(e, s.record(e))
+		s.emit(e, &s.t.rare[i], s.record(e))
 		s.stats.Reported += uint64(rows)
 	}
 	for ; e.told < e.numOthers; e.told++ {
@@ -55,8 +55,11 @@ func (s *Stitcher) record(e *entry) *flow.Record {
 }
 
 // emit fills r in with what e has to report.
-func (s *Stitcher) emit(e *entry, r *flow.Record) {
+func (s *Stitcher) emit(e *entry, x *rare, r *flow.Record) {
 	s.describe(r, e, e.exporter)
+	if e.hasRare {
+		r.NAT = x.nat(e)
+	}
 	c, v := &e.half[0], &e.half[1]
 	if e.client < 0 {
 		c, v = v, c
@@ -67,6 +70,20 @@ func (s *Stitcher) emit(e *entry, r *flow.Record) {
 	if e.key.proto == flow.TCP {
 		r.ClientFlags, r.ServerFlags = c.flags, v.flags
 	}
+}
+
+// nat is the tuple of e as a NAT left it; ends it did not touch stay zero.
+func (x *rare) nat(e *entry) (n flow.NAT) {
+	if x.postA != (plan.Addr{}) && (x.postA != e.key.a || x.postPortA != 0 && x.postPortA != e.key.portA) {
+		n.Client, n.ClientPort = x.postA.Std(), x.postPortA
+	}
+	if x.postB != (plan.Addr{}) && (x.postB != e.key.b || x.postPortB != 0 && x.postPortB != e.key.portB) {
+		n.Server, n.ServerPort = x.postB.Std(), x.postPortB
+	}
+	if e.client < 0 {
+		n = n.Reverse()
+	}
+	return n
 }
 
 // sight appends a record that counts nothing and says that another exporter saw

@@ -230,6 +230,18 @@ func TestFirewallEventsAreOneConnection(t *testing.T) {
 	}
 }
 
+func TestTranslatedTuplesAreKept(t *testing.T) {
+	u, d := up(0, 9, 5, full), down(0, 9, 4, full)
+	u.PostSrc, u.PostSrcPort = plan.AddrOf(netip.MustParseAddr("198.51.100.7")), 1025
+	u.PostDst, u.PostDstPort = u.Dst, u.DstPort // not translated
+	g := newRig(stitch.Options{})
+	g.add(&g.a, 1, u, d)
+	want := flow.NAT{Client: netip.MustParseAddr("198.51.100.7"), ClientPort: 1025}
+	if diff := cmp.Diff(want, g.Out()[0].NAT); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestSamplingScalesAndHidesAbsence(t *testing.T) {
 	g := newRig(stitch.Options{})
 	g.add(&g.a, 1, sampled(up(0, 0, 3, flow.SYN)))
