@@ -1,0 +1,66 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Step is one command of the tutorial, to be typed into a shell.
+type Step struct {
+	Say     string // what it is for
+	Command string
+	Fails   bool // it is meant to fail: what it tries is blocked
+}
+
+// Tutorial writes the lab's inventory next to the capture and returns the way
+// from discovery to rollback on this lab, as commands of the given program. The
+// lab must have the Payments topology, its traffic made and its tap stopped.
+func (l *Lab) Tutorial(program string) ([]Step, error) {
+	inventory, policy := filepath.Join(l.dir, "inventory.yaml"), filepath.Join(l.dir, "policy.yaml")
+	b, err := yaml.Marshal(l.Inventory())
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(inventory, b, 0o644); err != nil {
+		return nil, err
+	}
+	bulkhead := fmt.Sprintf("%s --data-dir %s", program, filepath.Join(l.dir, "data"))
+	router := "ip netns exec " + l.router.Namespace + " " + bulkhead
+	try := func(c Call) string {
+		return "ip netns exec " + l.hosts[c.From].Namespace + " " + strings.Join(quoted(c.Command(l, l.hosts[c.To])), " ")
+	}
+	return []Step{
+		{"who is there, with labels", bulkhead + " inventory import " + inventory, false},
+		{"what was seen on the wire", bulkhead + " import " + l.CaptureFile(), false},
+		{"discover: the map", bulkhead + " map", false},
+		{"how far the vendor gets today", bulkhead + " reach net:vendor-vpn", false},
+		{"design: least privilege for what was seen", bulkhead + " recommend -o " + policy, false},
+		{"what that would break", bulkhead + " simulate " + policy, false},
+		{"how far the vendor would get", bulkhead + " reach net:vendor-vpn --policy " + policy, false},
+		{"monitor: on the router, nothing is blocked", router + " enforce " + policy + " --gateway --mode monitor", false},
+		{"the vendor still reaches a store's files", try(TooMuch()), false},
+		{"enforce", router + " enforce " + policy + " --gateway --mode enforce --confirm", false},
+		{"the vendor reaches the building management", try(GetAddr("vendor", "bms", 443)), false},
+		{"a till still reaches the payment gateway", try(Get("till1", "gateway", 9443)), false},
+		{"the shop still sells", try(GetAddr("shopper", "web", 80)), false},
+		{"the vendor does not reach the store's files any more", try(TooMuch()), true},
+		{"back to monitor", router + " enforce " + policy + " --gateway --mode monitor", false},
+		{"as it was", try(TooMuch()), false},
+	}, nil
+}
+
+// quoted protects words from the shell.
+func quoted(words []string) []string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		if strings.ContainsAny(w, " $'\"()*;&|<>?") {
+			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+		out[i] = w
+	}
+	return out
+}

@@ -1,0 +1,54 @@
+package lab_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/bulkhead/bulkhead/internal/testenv"
+	"github.com/bulkhead/bulkhead/lab"
+)
+
+// The tutorial's commands, typed as they stand, do what it says.
+func TestTutorialWorksAsTyped(t *testing.T) {
+	testenv.Need(t, "engine", "go")
+	l := up(t, lab.Options{Topology: lab.Payments()})
+	program := filepath.Join(t.TempDir(), "bulkhead")
+	build := exec.Command("go", "build", "-o", program, "./cmd/bulkhead")
+	build.Dir = testenv.Root()
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if err := l.Traffic(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.StopTap(); err != nil {
+		t.Fatal(err)
+	}
+	steps, err := l.Tutorial(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]string{}
+	for _, s := range steps {
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", s.Command)
+		cmd.Env = append(os.Environ(), "NO_COLOR=1")
+		out, err := cmd.CombinedOutput()
+		said[s.Say] = string(out)
+		if (err != nil) != s.Fails {
+			t.Fatalf("%s: %v\n%s\n%s", s.Say, err, s.Command, out)
+		}
+	}
+	for say, want := range map[string]string{
+		"how far the vendor gets today":             "reaches 6 of",
+		"how far the vendor would get":              "reaches 1 of",
+		"design: least privilege for what was seen": "vendor-access",
+		"what that would break":                     "files.lab.example",
+	} {
+		if !strings.Contains(said[say], want) {
+			t.Errorf("%s: no %q in\n%s", say, want, said[say])
+		}
+	}
+}
