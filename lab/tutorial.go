@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,39 +15,42 @@ type Step struct {
 	Fails   bool // it is meant to fail: what it tries is blocked
 }
 
+// Environment returns the variables that the tutorial's commands use: LAB is the
+// lab's folder, NS what the names of its namespaces begin with.
+func (l *Lab) Environment() []string { return []string{"LAB=" + l.dir, "NS=" + l.prefix} }
+
 // Tutorial writes the lab's inventory next to the capture and returns the way
-// from discovery to rollback on this lab, as commands of the given program. The
-// lab must have the Payments topology, its traffic made and its tap stopped.
-func (l *Lab) Tutorial(program string) ([]Step, error) {
-	inventory, policy := filepath.Join(l.dir, "inventory.yaml"), filepath.Join(l.dir, "policy.yaml")
+// from discovery to rollback on this lab. The lab must have the Payments
+// topology, its traffic made and its tap stopped.
+func (l *Lab) Tutorial() ([]Step, error) {
 	b, err := yaml.Marshal(l.Inventory())
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(inventory, b, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(l.dir, "inventory.yaml"), b, 0o644); err != nil {
 		return nil, err
 	}
-	bulkhead := fmt.Sprintf("%s --data-dir %s", program, filepath.Join(l.dir, "data"))
-	router := "ip netns exec " + l.router.Namespace + " " + bulkhead
+	const bulkhead = "bulkhead --data-dir $LAB/data "
+	const router = "ip netns exec ${NS}router " + bulkhead
 	try := func(c Call) string {
-		return "ip netns exec " + l.hosts[c.From].Namespace + " " + strings.Join(quoted(c.Command(l, l.hosts[c.To])), " ")
+		return "ip netns exec ${NS}" + c.From + " " + strings.Join(quoted(c.Command(l, l.hosts[c.To])), " ")
 	}
 	return []Step{
-		{"who is there, with labels", bulkhead + " inventory import " + inventory, false},
-		{"what was seen on the wire", bulkhead + " import " + l.CaptureFile(), false},
-		{"discover: the map", bulkhead + " map", false},
-		{"how far the vendor gets today", bulkhead + " reach net:vendor-vpn", false},
-		{"design: least privilege for what was seen", bulkhead + " recommend -o " + policy, false},
-		{"what that would break", bulkhead + " simulate " + policy, false},
-		{"how far the vendor would get", bulkhead + " reach net:vendor-vpn --policy " + policy, false},
-		{"monitor: on the router, nothing is blocked", router + " enforce " + policy + " --gateway --mode monitor", false},
+		{"who is there, with labels", bulkhead + "inventory import $LAB/inventory.yaml", false},
+		{"what was seen on the wire", bulkhead + "import $LAB/capture.pcap", false},
+		{"discover: the map", bulkhead + "map", false},
+		{"how far the vendor gets today", bulkhead + "reach net:vendor-vpn", false},
+		{"design: least privilege for what was seen", bulkhead + "recommend -o $LAB/policy.yaml", false},
+		{"what that would break", bulkhead + "simulate $LAB/policy.yaml", false},
+		{"how far the vendor would get", bulkhead + "reach net:vendor-vpn --policy $LAB/policy.yaml", false},
+		{"monitor: on the router, nothing is blocked", router + "enforce $LAB/policy.yaml --gateway --mode monitor", false},
 		{"the vendor still reaches a store's files", try(TooMuch()), false},
-		{"enforce", router + " enforce " + policy + " --gateway --mode enforce --confirm", false},
+		{"enforce", router + "enforce $LAB/policy.yaml --gateway --mode enforce --confirm", false},
 		{"the vendor reaches the building management", try(GetAddr("vendor", "bms", 443)), false},
 		{"a till still reaches the payment gateway", try(Get("till1", "gateway", 9443)), false},
 		{"the shop still sells", try(GetAddr("shopper", "web", 80)), false},
 		{"the vendor does not reach the store's files any more", try(TooMuch()), true},
-		{"back to monitor", router + " enforce " + policy + " --gateway --mode monitor", false},
+		{"back to monitor", router + "enforce $LAB/policy.yaml --gateway --mode monitor", false},
 		{"as it was", try(TooMuch()), false},
 	}, nil
 }

@@ -15,8 +15,8 @@ import (
 func TestTutorialWorksAsTyped(t *testing.T) {
 	testenv.Need(t, "engine", "go")
 	l := up(t, lab.Options{Topology: lab.Payments()})
-	program := filepath.Join(t.TempDir(), "bulkhead")
-	build := exec.Command("go", "build", "-o", program, "./cmd/bulkhead")
+	bin := t.TempDir()
+	build := exec.Command("go", "build", "-o", filepath.Join(bin, "bulkhead"), "./cmd/bulkhead")
 	build.Dir = testenv.Root()
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -27,16 +27,23 @@ func TestTutorialWorksAsTyped(t *testing.T) {
 	if err := l.StopTap(); err != nil {
 		t.Fatal(err)
 	}
-	steps, err := l.Tutorial(program)
+	steps, err := l.Tutorial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(testenv.Root(), "docs", "tutorial.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	said := map[string]string{}
 	for _, s := range steps {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", s.Command)
-		cmd.Env = append(os.Environ(), "NO_COLOR=1")
+		cmd.Env = append(os.Environ(), append(l.Environment(), "NO_COLOR=1", "PATH="+bin+":"+os.Getenv("PATH"))...)
 		out, err := cmd.CombinedOutput()
 		said[s.Say] = string(out)
+		if !strings.Contains(string(page), "\n"+s.Command+"\n") {
+			t.Errorf("docs/tutorial.md does not have the command\n%s", s.Command)
+		}
 		if (err != nil) != s.Fails {
 			t.Fatalf("%s: %v\n%s\n%s", s.Say, err, s.Command, out)
 		}

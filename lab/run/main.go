@@ -2,31 +2,29 @@
 // from discovery to rollback as commands to type, and takes everything down again
 // on Ctrl-C. It needs root.
 //
-//	go run ./lab/run [-bulkhead PROGRAM]
+//	go run ./lab/run
 package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/bulkhead/bulkhead/internal/task"
 	"github.com/bulkhead/bulkhead/lab"
 )
 
 func main() {
-	program := flag.String("bulkhead", "bin/bulkhead", "the program the commands are for")
-	flag.Parse()
 	ctx, stop := task.Notify(context.Background())
 	defer stop()
-	if err := run(ctx, *program); err != nil {
+	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, program string) (err error) {
+func run(ctx context.Context) (err error) {
 	l, err := lab.Up(ctx, lab.Options{Topology: lab.Payments(), Log: os.Stderr})
 	if err != nil {
 		return err
@@ -42,10 +40,11 @@ func run(ctx context.Context, program string) (err error) {
 	if err := l.StopTap(); err != nil {
 		return err
 	}
-	steps, err := l.Tutorial(program)
+	steps, err := l.Tutorial()
 	if err != nil {
 		return err
 	}
+	fmt.Printf("\nexport %s\n", strings.Join(l.Environment(), " "))
 	for _, s := range steps {
 		fmt.Printf("\n# %s\n%s\n", s.Say, s.Command)
 	}
