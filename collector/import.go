@@ -26,6 +26,9 @@ func Import(ctx context.Context, path string, o Options, sink Sink) (Stats, erro
 	if o.Sensor == "" {
 		o.Sensor = filepath.Base(path)
 	}
+	if o.Assemble.Interfaces == nil {
+		o.Assemble.Interfaces = []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15"}
+	}
 	p := newPipeline(o, sink)
 	err = read(ctx, r, p, o.Progress)
 	if e := p.flush(); e != nil {

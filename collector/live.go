@@ -30,8 +30,8 @@ type LiveOptions struct {
 	Ring capture.RingOptions
 	// Retry is how often a removed interface is looked for; 0 means a second.
 	Retry time.Duration
-	// Options are as for Import; Sensor must be given by the caller who wants
-	// another than the interface's name. Assemble.HoldFor 0 means two minutes here.
+	// Options are as for Import. An empty Sensor means the names of the interfaces
+	// that saw the flow. Assemble.HoldFor 0 means two minutes here.
 	Options
 }
 
@@ -49,6 +49,7 @@ type Live struct {
 	sink    *lockedSink
 	exports *netflow.Decoder
 	counted *exportSink
+	lanes   []*lane
 	workers []*worker
 	ready   chan struct{}
 }
@@ -72,9 +73,12 @@ func OpenLive(o LiveOptions, sink Sink) (*Live, error) {
 		l.counted = &exportSink{sink: l.sink}
 		l.exports = netflow.NewDecoder(o.NetFlow, l.counted)
 	}
+	for range o.Fanout {
+		l.lanes = append(l.lanes, l.lane())
+	}
 	for n, name := range o.Interfaces {
-		for range o.Fanout {
-			w, err := l.open(name, uint16(n+1))
+		for _, lane := range l.lanes {
+			w, err := l.open(name, n, lane)
 			if err != nil {
 				return nil, errors.Join(err, l.close())
 			}
@@ -84,26 +88,35 @@ func OpenLive(o LiveOptions, sink Sink) (*Live, error) {
 	return l, nil
 }
 
-func (l *Live) open(name string, group uint16) (*worker, error) {
+// lane makes the stages that the nth ring of every interface shares: the kernel
+// spreads flows over the rings of an interface by the same hash everywhere, so all
+// packets of a flow meet in one lane, and copies of them are noticed.
+func (l *Live) lane() *lane {
+	o := l.o.Options
+	o.Assemble.Interfaces = l.o.Interfaces
+	if o.Names.Sensor = o.Sensor; o.Names.Sensor == "" {
+		o.Names.Sensor = strings.Join(l.o.Interfaces, "+")
+	}
+	// A learner is not for sharing between goroutines, and exports are decoded once.
+	o.Assemble.Learner = direction.New(direction.Options{Overrides: o.Direction})
+	o.WithoutExports = true
+	a := &lane{pipeline: newPipeline(o, l.sink)}
+	a.pipeline.exports = l.exports
+	a.publish()
+	return a
+}
+
+func (l *Live) open(name string, n int, a *lane) (*worker, error) {
 	ring := l.o.Ring
 	ring.Filter = l.o.Filter
 	if l.o.Fanout > 1 {
-		ring.FanoutGroup = fanoutGroup(group)
+		ring.FanoutGroup = fanoutGroup(uint16(n + 1))
 	}
 	r, err := capture.OpenRing(name, ring)
 	if err != nil {
 		return nil, err
 	}
-	o := l.o.Options
-	if o.Sensor == "" {
-		o.Sensor = name
-	}
-	// A learner is not for sharing between goroutines, and exports are decoded once.
-	o.Assemble.Learner = direction.New(direction.Options{Overrides: o.Direction})
-	o.WithoutExports = true
-	p := newPipeline(o, l.sink)
-	p.exports = l.exports
-	w := &worker{name: name, options: ring, ring: r, pipeline: p}
+	w := &worker{name: name, number: uint32(n), options: ring, ring: r, lane: a}
 	w.publish()
 	return w, nil
 }
@@ -126,6 +139,10 @@ func (l *Live) Run(ctx context.Context) error {
 	close(l.ready)
 	all.Wait()
 	err := l.close()
+	for _, a := range l.lanes {
+		err = errors.Join(err, a.pipeline.flush())
+		a.publish()
+	}
 	if l.exports != nil {
 		err = errors.Join(err, l.exports.Flush())
 	}
@@ -162,8 +179,11 @@ func (l *Live) String() string { return "capture on " + strings.Join(l.o.Interfa
 // be called at any time.
 func (l *Live) Stats() Stats {
 	var s Stats
+	for _, a := range l.lanes {
+		s.merge(a.stats.Load())
+	}
 	for _, w := range l.workers {
-		s.merge(w.stats.Load())
+		s.Kernel.Add(*w.stats.Load())
 	}
 	if l.exports != nil {
 		s.NetFlow = l.exports.Stats()
@@ -198,52 +218,83 @@ func (s *lockedSink) Names(n []flow.Name) error {
 	return s.sink.Names(n)
 }
 
-// worker reads one ring into a pipeline of its own.
-type worker struct {
-	name     string
-	options  capture.RingOptions
-	ring     *capture.Ring
+// lane is the stages behind some rings, one of each interface.
+type lane struct {
+	mu       sync.Mutex // held for a block of packets at a time
 	pipeline *pipeline
-	kernel   capture.RingStats // of rings before this one
 	stats    atomic.Pointer[Stats]
 }
 
+// publish makes the counters readable by others; mu is held, or nobody else runs.
+func (a *lane) publish() {
+	s := a.pipeline.snapshot()
+	a.stats.Store(&s)
+}
+
+func (a *lane) tick(now time.Time) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pipeline.tick(flow.TimeOf(now))
+	a.publish()
+	return a.pipeline.err()
+}
+
+// worker reads one ring into its lane.
+type worker struct {
+	name    string
+	number  uint32 // of the interface
+	options capture.RingOptions
+	ring    *capture.Ring
+	lane    *lane
+	before  capture.RingStats // of rings before this one
+	stats   atomic.Pointer[capture.RingStats]
+	failed  error
+}
+
 func (w *worker) run(ctx context.Context, retry time.Duration) error {
-	var failed error
-	each := func(f *capture.Frame) {
-		if err := w.pipeline.frame(f); err != nil && failed == nil {
-			failed = err
-		}
-	}
-	for last := time.Now(); ctx.Err() == nil && failed == nil; {
-		_, err := w.ring.Read(tickEvery/10, each, w.pipeline.drain)
+	last := time.Now()
+	for ctx.Err() == nil && w.failed == nil {
+		ready, err := w.ring.Wait(tickEvery / 10)
 		switch {
 		case errors.Is(err, capture.ErrInterfaceGone):
 			err = w.reopen(ctx, retry)
-		case err == nil:
-			err = w.pipeline.err()
+		case ready:
+			w.block()
 		}
-		if err != nil {
-			failed = err
+		if w.failed == nil {
+			w.failed = err
 		}
-		if now := time.Now(); now.Sub(last) >= tickEvery {
+		if now := time.Now(); now.Sub(last) >= tickEvery && w.failed == nil {
 			last = now
-			w.pipeline.tick(flow.TimeOf(now))
+			w.failed = w.lane.tick(now)
 			w.publish()
 		}
 	}
-	err := errors.Join(failed, w.pipeline.flush())
 	w.publish()
-	if err != nil {
-		return fmt.Errorf("capture on %s: %w", w.name, err)
+	if w.failed != nil {
+		return fmt.Errorf("capture on %s: %w", w.name, w.failed)
 	}
 	return nil
 }
 
+// block takes the block that is ready through the lane.
+func (w *worker) block() {
+	w.lane.mu.Lock()
+	defer w.lane.mu.Unlock()
+	p := w.lane.pipeline
+	w.ring.Read(func(f *capture.Frame) {
+		f.Interface = w.number
+		if err := p.frame(f); err != nil && w.failed == nil {
+			w.failed = err
+		}
+	}, p.drain)
+}
+
 // reopen waits for an interface of the same name to come back.
 func (w *worker) reopen(ctx context.Context, retry time.Duration) error {
-	s, _ := w.ring.Stats() // what it had before the interface went is better than nothing
-	w.kernel.Add(s)
+	if s, err := w.ring.Stats(); err == nil {
+		w.before.Add(s)
+	}
 	if err := w.ring.Close(); err != nil {
 		return err
 	}
@@ -257,18 +308,18 @@ func (w *worker) reopen(ctx context.Context, retry time.Duration) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-time.After(retry):
-			w.pipeline.tick(flow.TimeOf(now))
-			w.publish()
+			if err := w.lane.tick(now); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-// publish makes the counters readable by others.
+// publish makes the kernel's counters readable by others.
 func (w *worker) publish() {
-	s := w.pipeline.snapshot()
-	s.Kernel = w.kernel
+	s := w.before
 	if now, err := w.ring.Stats(); err == nil {
-		s.Kernel.Add(now)
+		s.Add(now)
 	}
 	w.stats.Store(&s)
 }

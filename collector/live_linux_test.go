@@ -56,6 +56,20 @@ func veth(t *testing.T) {
 		run(t, "sysctl -q -w net.ipv6.conf."+i+".disable_ipv6=1")
 		run(t, "ip link set "+i+" up")
 	}
+	carrier(t, "tap0", "gen0")
+}
+
+// carrier waits until an interface is up at both ends.
+func carrier(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		for range 200 {
+			time.Sleep(20 * time.Millisecond)
+			if out, err := exec.Command("ip", "-o", "link", "show", name).CombinedOutput(); err == nil && strings.Contains(string(out), "state UP") {
+				break
+			}
+		}
+	}
 }
 
 // send puts frames on an interface.
@@ -165,25 +179,26 @@ func TestLiveSurvivesTheInterface(t *testing.T) {
 	n := uint64(0)
 	o := collector.LiveOptions{Interfaces: []string{"tap0"}, Retry: 50 * time.Millisecond}
 	k, s := live(t, o, func(l *collector.Live) {
-		again := func(what, on string) {
+		again := func(what, tap string) {
 			n += 5
-			send(t, on, connection(t)...)
+			carrier(t, tap, "gen0")
+			time.Sleep(100 * time.Millisecond) // for a ring that is opened again
+			send(t, "gen0", connection(t)...)
 			until(t, l, "capture "+what, func(s collector.Stats) bool { return s.Frames >= n })
 		}
-		again("at first", "gen0")
+		again("at first", "tap0")
 		run(t, "ip link set tap0 down")
 		time.Sleep(200 * time.Millisecond)
 		run(t, "ip link set tap0 up")
-		again("after down and up", "gen0")
+		again("after down and up", "tap0")
 		run(t, "ip link set tap0 down")
 		run(t, "ip link set tap0 name renamed0")
 		run(t, "ip link set renamed0 up")
-		again("after being renamed", "gen0")
+		again("after being renamed", "renamed0")
 		run(t, "ip link del renamed0")
 		time.Sleep(200 * time.Millisecond)
 		veth(t)
-		time.Sleep(300 * time.Millisecond)
-		again("after being removed and made again", "gen0")
+		again("after being removed and made again", "tap0")
 	})
 	var packets uint64
 	for _, r := range k.records {
@@ -220,6 +235,38 @@ func TestLiveFanoutKeepsFlowsTogether(t *testing.T) {
 		if r.ClientPackets != 2 || r.ServerPackets != 1 {
 			t.Errorf("%+v", r)
 		}
+	}
+}
+
+// A flow that two interfaces see is counted once, and says that both saw it.
+func TestLiveCountsCopiesOnce(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	veth(t)
+	run(t, "ip link add tap1 type veth peer name gen1")
+	run(t, "ip link set tap1 up")
+	run(t, "ip link set gen1 up")
+	carrier(t, "tap1", "gen1")
+	o := collector.LiveOptions{Interfaces: []string{"tap0", "tap1"}, Fanout: 2}
+	k, s := live(t, o, func(l *collector.Live) {
+		for _, f := range connection(t) {
+			send(t, "gen0", f)
+			send(t, "gen1", f)
+		}
+		until(t, l, "ten frames", func(s collector.Stats) bool { return s.Frames >= 10 })
+	})
+	var flows []flow.Record
+	for _, r := range k.records {
+		if r.Key.Proto == flow.TCP {
+			flows = append(flows, r)
+		}
+	}
+	if len(flows) != 1 || flows[0].ClientPackets != 3 || flows[0].ServerPackets != 2 || flows[0].Sensor != "tap0+tap1" {
+		t.Errorf("%+v", flows)
+	}
+	if drops := s.Drops(); drops[flow.DropDuplicate] != 5 {
+		t.Errorf("%d duplicates", drops[flow.DropDuplicate])
 	}
 }
 
@@ -300,19 +347,21 @@ func ringReader(b *testing.B, r *capture.Ring, stop <-chan struct{}) readResult 
 		var p capture.Packet
 		n, start := 0, threadCPU()
 		for idle := 0; idle < 3; {
-			got, err := r.Read(20*time.Millisecond, func(f *capture.Frame) {
-				w.Walk(f, &p)
-				n++
-			}, func() {})
+			ready, err := r.Wait(20 * time.Millisecond)
 			if err != nil {
 				b.Error(err)
 				break
 			}
+			if ready {
+				r.Read(func(f *capture.Frame) {
+					w.Walk(f, &p)
+					n++
+				}, func() {})
+				continue
+			}
 			select {
 			case <-stop:
-				if got == 0 {
-					idle++
-				}
+				idle++
 			default:
 			}
 		}

@@ -26,7 +26,7 @@ type Options struct {
 	// Assemble configures flows; its Sensor is overridden, and a Seed of 0 is
 	// replaced by a random one.
 	Assemble assemble.Options
-	// Names configures names; its Sensor is overridden.
+	// Names configures names; an empty Sensor there means this one's.
 	Names names.Options
 	// WithoutNames does not look for names at all.
 	WithoutNames bool

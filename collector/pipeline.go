@@ -30,7 +30,10 @@ type pipeline struct {
 }
 
 func newPipeline(o Options, sink Sink) *pipeline {
-	o.Assemble.Sensor, o.Names.Sensor = o.Sensor, o.Sensor
+	o.Assemble.Sensor = o.Sensor
+	if o.Names.Sensor == "" {
+		o.Names.Sensor = o.Sensor
+	}
 	if o.Assemble.Seed == 0 {
 		o.Assemble.Seed = rand.Uint64()
 	}

@@ -49,14 +49,16 @@ type entry struct {
 	packets     [2]uint32
 	vni         uint32
 	split       uint32
-	via         [2]uint32 // where each side was seen first, see dedup
+	viaAt       [2]uint32 // when each side was last seen there, see copied; 0: not yet
+	via         [2]uint16 // where each side's packets are counted
 	state       uint16
+	seenOn      uint16 // interfaces, a bit each; the last bit stands for all beyond
 	vlan        uint16
 	flags       [2]uint8 // union of TCP control bits
 	encap       flow.Encap
 	evidence    flow.Evidence // of the hint, or of the decision once decided
 	confidence  uint8         // once decided
-	_           [3]byte
+	_           [1]byte
 }
 
 func (e *entry) has(bits uint16) bool { return e.state&bits != 0 }

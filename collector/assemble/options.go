@@ -35,8 +35,14 @@ type Options struct {
 	ScopeVLAN, ScopeVNI bool
 	// Learner decides directions; nil means a new one with default options.
 	Learner *direction.Learner
-	// Sensor is put into records.
+	// CountCopies counts a packet that was seen on another interface, VLAN or
+	// virtual network again; else it is dropped as a duplicate.
+	CountCopies bool
+	// Sensor is put into records, with the names of the interfaces that saw the
+	// flow when there were several; alone those, when Sensor is empty.
 	Sensor string
+	// Interfaces names the first 16 interfaces by Packet.Interface.
+	Interfaces []string
 	// Seed keys the hash of the flow table so that traffic cannot be made to
 	// collide. Output does not depend on it.
 	Seed uint64

@@ -10,7 +10,7 @@ func (t *Table) report(e *entry, why flow.EndReason) {
 	var r flow.Record
 	outcome := t.orient(e)
 	e.fill(&r, outcome, why)
-	r.Sensor, r.Source = t.o.Sensor, flow.SourcePackets
+	r.Sensor, r.Source = t.sensor(e.seenOn), flow.SourcePackets
 	switch {
 	case (outcome == flow.Unanswered || outcome == flow.Refused) && t.fold.takes(t, &r):
 		t.stats.Folded++

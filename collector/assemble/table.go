@@ -29,6 +29,7 @@ type Table struct {
 	weak    []flow.Record
 	quoted  capture.Walker
 	stats   Stats
+	sensors map[uint16]string // by interfaces: at most 65,536, usually a few
 	err     error
 
 	now       flow.Time
@@ -46,8 +47,9 @@ func New(o Options, emit func([]flow.Record) error) *Table {
 	o = o.withDefaults()
 	t := &Table{
 		o: o, emit: emit, index: newIndex(),
-		batch: make([]flow.Record, 0, batchSize),
-		fold:  newFolder(o),
+		batch:   make([]flow.Record, 0, batchSize),
+		fold:    newFolder(o),
+		sensors: map[uint16]string{},
 	}
 	t.entries, t.memory = reserve[entry](o.Capacity)
 	return t
@@ -144,6 +146,11 @@ func (t *Table) packet(p *capture.Packet, l *lookup) uint32 {
 			t.stats.Drops.Add(flow.DropTableFull, 1)
 			return 0
 		}
+	}
+	e.seenOn |= 1 << min(p.Interface, 15)
+	if !t.o.CountCopies && e.copied(p, l.side) {
+		t.stats.Drops.Add(flow.DropDuplicate, 1)
+		return 0
 	}
 	t.count(e, p, l.side)
 	return e.packets[l.side]

@@ -241,7 +241,37 @@ func TestOverlappingVLANsAreToldApartWhenAsked(t *testing.T) {
 	if got := assembled(t, assemble.Options{ScopeVLAN: true}, a, b); len(got) != 2 || got[0].Key.Scope == got[1].Key.Scope {
 		t.Errorf("%+v", got)
 	}
-	if got := assembled(t, assemble.Options{}, a, b); len(got) != 1 {
+	if got := assembled(t, assemble.Options{}, a, b); len(got) != 1 || got[0].ClientPackets != 1 {
+		t.Errorf("%+v", got)
+	}
+	if got := assembled(t, assemble.Options{CountCopies: true}, a, b); len(got) != 1 || got[0].ClientPackets != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Where a router is mirrored on both sides, each packet passes twice. When the
+// first place falls silent, the other takes over.
+func TestCopiesAreCountedOnceAndTheOtherPlaceTakesOver(t *testing.T) {
+	c := conversation{flow.UDP, 53, start}
+	var ps []*capture.Packet
+	for i := range 20 {
+		p := c.packet(true, 0)
+		p.VLAN = 10
+		q := *p
+		q.Time, q.VLAN = q.Time+1000, 20
+		if i < 10 { // then the first place fails
+			ps = append(ps, p)
+		}
+		ps = append(ps, &q)
+		c.now = c.now.Add(300 * time.Millisecond)
+	}
+	got := assembled(t, assemble.Options{Interfaces: []string{"a", "b"}}, ps...)
+	// Ten from the first place, then three in the second that it takes to notice.
+	if len(got) != 1 || got[0].ClientPackets != 17 {
+		t.Errorf("%+v", got)
+	}
+	ps[0].Interface, ps[1].Interface = 0, 1
+	if got := assembled(t, assemble.Options{Interfaces: []string{"b", "a"}, Sensor: "s"}, ps[0], ps[1]); len(got) != 1 || got[0].Sensor != "s:a+b" {
 		t.Errorf("%+v", got)
 	}
 }

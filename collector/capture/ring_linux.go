@@ -143,23 +143,28 @@ func (r *Ring) hardware() (LinkType, error) {
 	return 0, fmt.Errorf("hardware type %d is not supported", req.kind)
 }
 
-// Read waits up to timeout for a block, gives each of its frames to each, calls
-// done, and hands the block back to the kernel; frames are valid until then. It
-// returns how many frames there were, 0 when the time was up.
-func (r *Ring) Read(timeout time.Duration, each func(*Frame), done func()) (int, error) {
+// head is the header of the block that is next to be read.
+func (r *Ring) head() (unsafe.Pointer, *unix.TpacketHdrV1) {
 	base := unsafe.Pointer(&r.memory[r.next*r.block])
-	head := (*unix.TpacketHdrV1)(unsafe.Add(base, unsafe.Offsetof(unix.TpacketBlockDesc{}.Hdr)))
-	if atomic.LoadUint32(&head.Block_status)&unix.TP_STATUS_USER == 0 {
-		if err := r.wait(timeout); err != nil {
-			return 0, err
-		}
-		if atomic.LoadUint32(&head.Block_status)&unix.TP_STATUS_USER == 0 {
-			return 0, nil
-		}
+	return base, (*unix.TpacketHdrV1)(unsafe.Add(base, unsafe.Offsetof(unix.TpacketBlockDesc{}.Hdr)))
+}
+
+// Wait waits up to timeout for a block, and reports whether there is one.
+func (r *Ring) Wait(timeout time.Duration) (bool, error) {
+	_, head := r.head()
+	if atomic.LoadUint32(&head.Block_status)&unix.TP_STATUS_USER != 0 {
+		return true, nil
 	}
-	n := int(head.Num_pkts)
+	err := r.wait(timeout)
+	return atomic.LoadUint32(&head.Block_status)&unix.TP_STATUS_USER != 0, err
+}
+
+// Read gives each frame of the block that Wait found to each, calls done, and hands
+// the block back to the kernel; frames are valid until then.
+func (r *Ring) Read(each func(*Frame), done func()) {
+	base, head := r.head()
 	at := unsafe.Add(base, head.Offset_to_first_pkt)
-	for range n {
+	for range head.Num_pkts {
 		h := (*unix.Tpacket3Hdr)(at)
 		if !r.loop || !outgoing(at) {
 			r.frame(h, at)
@@ -170,7 +175,6 @@ func (r *Ring) Read(timeout time.Duration, each func(*Frame), done func()) (int,
 	done()
 	atomic.StoreUint32(&head.Block_status, unix.TP_STATUS_KERNEL)
 	r.next = (r.next + 1) % r.blocks
-	return n, nil
 }
 
 func (r *Ring) frame(h *unix.Tpacket3Hdr, at unsafe.Pointer) {

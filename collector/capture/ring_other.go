@@ -16,6 +16,7 @@ func OpenRing(name string, _ RingOptions) (*Ring, error) {
 	return nil, fmt.Errorf("capture on %s: %w", name, errors.ErrUnsupported)
 }
 
-func (*Ring) Read(time.Duration, func(*Frame), func()) (int, error) { return 0, errors.ErrUnsupported }
-func (*Ring) Stats() (RingStats, error)                             { return RingStats{}, errors.ErrUnsupported }
-func (*Ring) Close() error                                          { return nil }
+func (*Ring) Wait(time.Duration) (bool, error) { return false, errors.ErrUnsupported }
+func (*Ring) Read(func(*Frame), func())        {}
+func (*Ring) Stats() (RingStats, error)        { return RingStats{}, errors.ErrUnsupported }
+func (*Ring) Close() error                     { return nil }
