@@ -50,6 +50,10 @@ func Formats() []Format {
 		{"cilium", "Cilium clusterwide policies", ".yaml", "application/yaml", writeCilium},
 		{"calico", "Calico global policies, staged unless enforced", ".yaml", "application/yaml", writeCalico},
 		{"clusternetworkpolicy", "Kubernetes ClusterNetworkPolicies (v1alpha2)", ".yaml", "application/yaml", writeClusterPolicy},
+		{"capirca", "capirca policy for Cisco, Arista, Juniper and others", ".pol", "text/plain; charset=utf-8", writeCapircaPolicy},
+		{"capirca-networks", "networks the capirca policy uses", ".net", "text/plain; charset=utf-8", writeCapircaNetworks},
+		{"capirca-services", "services the capirca policy uses", ".svc", "text/plain; charset=utf-8", writeCapircaServices},
+		{"aerleon", "aerleon policy, networks and services", ".aerleon.yaml", "application/yaml", writeAerleon},
 	}
 }
 
