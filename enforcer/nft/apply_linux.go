@@ -24,8 +24,8 @@ var ErrVerify = errors.New("the kernel's table differs from what was applied")
 // up.
 const applyAttempts = 20
 
-// Apply brings the kernel's table to want in one transaction: at every instant
-// packets meet the old ruleset or the new one, whole. It changes only what
+// Apply brings the kernel's table to want: at every instant packets meet the old
+// ruleset or the new one, whole. It changes only what
 // differs. An error from the kernel leaves the outcome unknown, so whatever the
 // kernel answered, the table is read back and compared: nil means that the kernel
 // holds want.
@@ -41,7 +41,7 @@ func (k *Kernel) Apply(ctx context.Context, want Ruleset) (Applied, error) {
 			out.Changes = changes
 		}
 		k.known = nil
-		err = k.change(ctx, out.Changes, generation)
+		transactions, err := k.change(ctx, out.Changes, generation)
 		if errors.Is(err, ErrStale) && out.Attempts < applyAttempts && ctx.Err() == nil {
 			continue
 		}
@@ -49,7 +49,7 @@ func (k *Kernel) Apply(ctx context.Context, want Ruleset) (Applied, error) {
 		out.Elements, out.Took = want.Elements(), time.Since(began)
 		switch {
 		case verified == nil: // whatever the socket said
-			k.remember(&want, generation, out.Changes)
+			k.remember(&want, generation+transactions)
 			return out, nil
 		case err != nil:
 			return out, fmt.Errorf("apply: %w", err)
@@ -74,28 +74,45 @@ func (k *Kernel) current() (Ruleset, uint32, error) {
 // remember keeps what was just verified, if the generation shows that ours was the
 // only change since it was read. Sets whose elements expire are not remembered
 // across that.
-func (k *Kernel) remember(want *Ruleset, before uint32, c Changes) {
+func (k *Kernel) remember(want *Ruleset, expected uint32) {
 	for i := range want.Sets {
 		if want.Sets[i].Timeout && want.Sets[i].Expires > 0 {
 			return
 		}
 	}
-	after, err := k.Generation()
-	if err == nil && (after == before+1 || c.Empty() && after == before) {
-		k.known, k.knownAt = want, after
+	if now, err := k.Generation(); err == nil && now == expected {
+		k.known, k.knownAt = want, now
 	}
 }
 
-// change sends the changes as one transaction.
-func (k *Kernel) change(ctx context.Context, c Changes, generation uint32) error {
+// change sends the changes and returns how many transactions that took.
+//
+// The one that matters is a single one. But a packet that is under way when it is
+// committed looks up maps in the new generation while it still runs the rules of
+// the old one (nft_do_chain reads the generation once, each lookup again), and a
+// chain that is new has no rules in the old: the packet would fall off its end and
+// pass. So what is new and nothing refers to yet goes ahead, without effect.
+func (k *Kernel) change(ctx context.Context, c Changes, generation uint32) (transactions uint32, err error) {
 	if c.Empty() {
-		return nil
+		return 0, nil
 	}
-	b := newBatch(generation)
-	if err := b.changes(c); err != nil {
-		return err
+	parts := []Changes{c}
+	if !c.NewTable {
+		if ahead, rest := c.split(); !ahead.Empty() {
+			parts = []Changes{ahead, rest}
+		}
 	}
-	return k.commit(ctx, b)
+	for i, part := range parts {
+		b := newBatch(generation + uint32(i))
+		if err := b.changes(part); err != nil {
+			return transactions, err
+		}
+		if err := k.commit(ctx, b); err != nil {
+			return transactions, err
+		}
+		transactions++
+	}
+	return transactions, nil
 }
 
 // changes orders the messages so that nothing is referred to before it exists or

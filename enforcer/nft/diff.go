@@ -151,6 +151,53 @@ func merge[T any](old, new []T, order func(a, b T) int, gone, come func(*T), bot
 	}
 }
 
+// split separates what nothing in the old ruleset can refer to (new counters, sets
+// and chains, but no base chains) from the rest.
+func (c Changes) split() (ahead, rest Changes) {
+	rest = c
+	ahead.AddCounters = c.AddCounters
+	rest.AddCounters, rest.AddSets, rest.AddChains, rest.Elements, rest.Rules = nil, nil, nil, nil, nil
+	gone := map[string]bool{} // replaced under the same name: not new
+	for _, s := range c.DelSets {
+		gone[s.Name] = true
+	}
+	for _, ch := range c.DelChains {
+		gone[ch.Name] = true
+	}
+	newNames := map[string]bool{}
+	for _, s := range c.AddSets {
+		if gone[s.Name] {
+			rest.AddSets = append(rest.AddSets, s)
+			continue
+		}
+		newNames["set "+s.Name] = true
+		ahead.AddSets = append(ahead.AddSets, s)
+	}
+	for _, ch := range c.AddChains {
+		if gone[ch.Name] || ch.Hook != NoHook {
+			rest.AddChains = append(rest.AddChains, ch)
+			continue
+		}
+		newNames["chain "+ch.Name] = true
+		ahead.AddChains = append(ahead.AddChains, ch)
+	}
+	for _, e := range c.Elements {
+		if newNames["set "+e.Set.Name] {
+			ahead.Elements = append(ahead.Elements, e)
+		} else {
+			rest.Elements = append(rest.Elements, e)
+		}
+	}
+	for _, r := range c.Rules {
+		if newNames["chain "+r.Chain] {
+			ahead.Rules = append(ahead.Rules, r)
+		} else {
+			rest.Rules = append(rest.Rules, r)
+		}
+	}
+	return ahead, rest
+}
+
 // Empty reports whether there is nothing to do.
 func (c Changes) Empty() bool {
 	return len(c.AddCounters)+len(c.DelCounters)+len(c.AddSets)+len(c.DelSets)+len(c.Elements)+
