@@ -1,6 +1,8 @@
 package store
 
 import (
+	"strings"
+
 	"github.com/ClickHouse/ch-go/proto"
 
 	"github.com/bulkhead/bulkhead/flow"
@@ -134,6 +136,15 @@ func (c *flowColumns) all() []namedColumn {
 func (c *flowColumns) input() proto.Input    { return toInput(c.all()) }
 func (c *flowColumns) result() proto.Results { return toResults(c.all()) }
 func (c *flowColumns) reset()                { resetAll(c.all()) }
+
+// names lists columns for a SELECT.
+func names(all []namedColumn) string {
+	list := make([]string, len(all))
+	for i, c := range all {
+		list[i] = c.name
+	}
+	return strings.Join(list, ", ")
+}
 
 func toInput(all []namedColumn) proto.Input {
 	in := make(proto.Input, len(all))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/bulkhead/bulkhead/flow"
 )
@@ -38,11 +37,7 @@ func (s *Store) Flows(ctx context.Context, q FlowQuery) ([]flow.Record, error) {
 		q.Limit = 1000
 	}
 	cols := newFlowColumns()
-	var names []string
-	for _, c := range cols.all() {
-		names = append(names, c.name)
-	}
-	sql := "SELECT " + strings.Join(names, ", ") + " FROM flows WHERE " + w.String() +
+	sql := "SELECT " + names(cols.all()) + " FROM flows WHERE " + w.String() +
 		" ORDER BY first DESC, id, split LIMIT " + strconv.Itoa(q.Limit)
 	var records []flow.Record
 	err := s.read(ctx, sql, cols.result(), func(rows int) error {

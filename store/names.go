@@ -29,17 +29,17 @@ func (s *Store) Names(ctx context.Context, q Query) ([]flow.Name, error) {
 FROM names WHERE ` + w.String() + ` GROUP BY addr, scope, name, kind, sensor
 HAVING ` + h.String() + ` ORDER BY addr, scope, name, kind, sensor`
 	cols := newNameColumns()
-	var names []flow.Name
+	var seen []flow.Name
 	err := s.read(ctx, sql, cols.result(), func(rows int) error {
 		for i := range rows {
-			names = append(names, cols.observation(i))
+			seen = append(seen, cols.observation(i))
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read names: %w", err)
 	}
-	return names, nil
+	return seen, nil
 }
 
 // observation is the inverse of append for row i.

@@ -71,7 +71,8 @@ SETTINGS {{dedup}};
 
 {{distributed "edges" "sipHash64(client, server, proto, server_port)"}}
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS {{local "edges_from_flows"}}{{on}} TO {{local "edges"}} AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{local "edges_from_flows"}}{{on}} TO {{local "edges"}}
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT
     toStartOfHour(toDateTime(flows.first, 'UTC')) AS hour,
     client, server, scope, proto, server_port, client_workload, server_workload, sensor,
@@ -123,7 +124,8 @@ SETTINGS {{dedup}};
 {{distributed "edges_daily" "sipHash64(client, server, proto, server_port)"}}
 
 -- Fed by what edges_from_flows has already grouped; the table adds up the rest.
-CREATE MATERIALIZED VIEW IF NOT EXISTS {{local "edges_daily_from_edges"}}{{on}} TO {{local "edges_daily"}} AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{local "edges_daily_from_edges"}}{{on}} TO {{local "edges_daily"}}
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT
     toDate(hour, 'UTC') AS day,
     client, server, scope, proto, server_port, client_workload, server_workload, sensor,
@@ -156,7 +158,8 @@ SETTINGS {{dedup}};
 
 {{distributed "probes" "sipHash64(client, server, proto, server_port)"}}
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS {{local "probes_from_flows"}}{{on}} TO {{local "probes"}} AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{local "probes_from_flows"}}{{on}} TO {{local "probes"}}
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT
     toStartOfHour(toDateTime(flows.first, 'UTC')) AS hour,
     client, server, scope, proto, server_port, outcome, client_workload, server_workload, sensor,

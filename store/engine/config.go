@@ -8,11 +8,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"text/template"
 )
 
-// User is the name of the program's own database user in an embedded engine.
-const User = "bulkhead"
+// Owner is the name of the program's own database user in an embedded engine.
+const Owner = "bulkhead"
 
 // layout names the files of an engine's folder.
 type layout struct{ dir string }
@@ -58,7 +59,7 @@ var configTemplate = template.Must(template.New("config").Funcs(template.FuncMap
 
 // usersTemplate strips "default", which cannot be left out because the library's
 // in-process session logs in as it from 127.0.0.1 without a password.
-var usersTemplate = template.Must(template.New("users").Parse(`<clickhouse>
+var usersTemplate = template.Must(template.New("users").Funcs(template.FuncMap{"x": escape, "hash": hash}).Parse(`<clickhouse>
   <profiles>
     <default>
       <async_insert>0</async_insert>
@@ -79,13 +80,22 @@ var usersTemplate = template.Must(template.New("users").Parse(`<clickhouse>
         <query>GRANT SELECT ON system.numbers</query>
       </grants>
     </default>
-    <{{.User}}>
-      <password_sha256_hex>{{.Hash}}</password_sha256_hex>
+    <{{.Owner}}>
+      <password_sha256_hex>{{hash .Password}}</password_sha256_hex>
       <networks><ip>127.0.0.1</ip></networks>
       <profile>default</profile>
       <quota>default</quota>
       <access_management>1</access_management>
-    </{{.User}}>
+    </{{.Owner}}>{{range .Users}}
+    <{{.Name}}>
+      <password_sha256_hex>{{hash .Password}}</password_sha256_hex>
+      <networks><ip>127.0.0.1</ip></networks>
+      <profile>default</profile>
+      <quota>default</quota>
+      <grants>{{range .Grants}}
+        <query>{{x .}}</query>{{end}}
+      </grants>
+    </{{.Name}}>{{end}}
   </users>
 </clickhouse>
 `))
@@ -97,9 +107,8 @@ func (e *Engine) writeConfig() error {
 		"Log": at.log(), "Data": at.data(), "Users": at.users(),
 		"Port": e.port, "Memory": e.opt.MemoryBytes, "Remotes": e.opt.Remotes,
 	}
-	sum := sha256.Sum256([]byte(e.password))
 	users := map[string]any{
-		"User": User, "Hash": hex.EncodeToString(sum[:]), "External": e.opt.MemoryBytes * 2 / 5,
+		"Owner": Owner, "Password": e.password, "Users": e.opt.Users, "External": e.opt.MemoryBytes * 2 / 5,
 	}
 	if err := writeTemplate(at.users(), usersTemplate, users); err != nil {
 		return err
@@ -131,4 +140,26 @@ func escape(s string) (string, error) {
 	var b bytes.Buffer
 	err := xml.EscapeText(&b, []byte(s))
 	return b.String(), err
+}
+
+func hash(password string) string {
+	sum := sha256.Sum256([]byte(password))
+	return hex.EncodeToString(sum[:])
+}
+
+var elementName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// checkNames refuses names that cannot be elements of the configuration.
+func (o Options) checkNames() error {
+	for _, u := range o.Users {
+		if !elementName.MatchString(u.Name) || u.Name == Owner || u.Name == "default" {
+			return fmt.Errorf("user %q: want letters, digits and '_'", u.Name)
+		}
+	}
+	for _, c := range o.Remotes {
+		if !elementName.MatchString(c.Name) {
+			return fmt.Errorf("cluster %q: want letters, digits and '_'", c.Name)
+		}
+	}
+	return nil
 }

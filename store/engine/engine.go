@@ -56,6 +56,9 @@ func Open(ctx context.Context, opt Options) (*Engine, error) {
 		e.kind, e.dsn = kindRemote, opt.DSN
 		return e, nil
 	}
+	if err := opt.checkNames(); err != nil {
+		return nil, fmt.Errorf("open engine: %w", err)
+	}
 	if opt.Dir == "" {
 		return nil, errors.New("open engine: no folder named")
 	}
@@ -100,7 +103,7 @@ func (e *Engine) prepare() error {
 
 func (e *Engine) setPort(port int) {
 	e.port = port
-	u := url.URL{Scheme: "clickhouse", User: url.UserPassword(User, e.password),
+	u := url.URL{Scheme: "clickhouse", User: url.UserPassword(Owner, e.password),
 		Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Path: "/bulkhead"}
 	e.dsn = u.String()
 }

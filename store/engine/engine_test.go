@@ -141,7 +141,7 @@ func TestDefaultUserMayDoNothing(t *testing.T) {
 			t.Errorf("%s: got %v, want access denied", query, err)
 		}
 	}
-	wrong := connect(t, "clickhouse://"+engine.User+":guess@"+at+"/default")
+	wrong := connect(t, "clickhouse://"+engine.Owner+":guess@"+at+"/default")
 	if err := wrong.Ping(t.Context()); err == nil {
 		t.Error("a wrong password was accepted")
 	}
@@ -150,7 +150,7 @@ func TestDefaultUserMayDoNothing(t *testing.T) {
 func TestSecretsAreReadableByTheOwnerOnly(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "engine")
 	e := start(t, engine.Options{Dir: dir})
-	_, password, _ := strings.Cut(strings.SplitN(e.DSN(), "@", 2)[0], engine.User+":")
+	_, password, _ := strings.Cut(strings.SplitN(e.DSN(), "@", 2)[0], engine.Owner+":")
 	cmdline, err := os.ReadFile("/proc/" + itoa(e.PID()) + "/cmdline")
 	if err != nil {
 		t.Fatal(err)

@@ -34,12 +34,23 @@ type Options struct {
 	MinFreeBytes int64
 	// StartTimeout bounds one start, until the first answer; 0 is 60 s.
 	StartTimeout time.Duration
+	// Users are further database users, for programs on this machine that need
+	// less than everything. The engine gets their passwords' hashes only.
+	Users []User
+
 	// Remotes are clusters the engine knows for Distributed tables: per cluster
 	// name, one DSN-less address with credentials per shard.
 	Remotes []Cluster
 
 	// Log receives starts, deaths and restarts; nil discards them.
 	Log *slog.Logger
+}
+
+// User is a database user with exactly these rights.
+type User struct {
+	Name     string // letters, digits and '_'
+	Password string
+	Grants   []string // GRANT statements without their TO
 }
 
 // Cluster is a named list of shards (ClickHouse's remote_servers).
