@@ -94,14 +94,29 @@ func (l *labelled) ends(p *policy.Policy, r *policy.Rule, way policy.Direction) 
 				continue
 			}
 		default:
-			if way == policy.Inbound && r.Action == policy.Allow && p.Egress == policy.EgressAllow && pe.Domain == "" {
-				l.lose("%s/%s: %s says by address who is protected, which labels cannot; left out", p.Name, r.Name, pe)
-			}
+			l.loseOwn(p, r, pe)
 			continue
 		}
 		out = append(out, h)
 	}
 	return out
+}
+
+// loseOwn notes a rule that says by address who is protected, which labels cannot:
+// where a workload of the scope holds such an address.
+func (l *labelled) loseOwn(p *policy.Policy, r *policy.Rule, pe *policy.Peer) {
+	if pe.Domain != "" {
+		return
+	}
+	a := l.side(p, r, []policy.Peer{*pe})
+	if len(intersect(addresses{prefixes: l.selected(p.Scope)}, a).prefixes) == 0 {
+		return
+	}
+	if r.Action == policy.Allow {
+		l.lose("%s/%s: %s says by address who is protected, which labels cannot; left out", p.Name, r.Name, pe)
+		return
+	}
+	l.lose("%s/%s: %s says by address who is protected, which labels cannot; not denied: WIDER than the policy where something allows it", p.Name, r.Name, pe)
 }
 
 // both selects what a and b select, requirements that say the same once.
