@@ -93,12 +93,12 @@ func (k *key) scope() flow.Scope { return flow.Scope(k.rest) }
 // hash folds the key by 64×64→128 bit multiplication (the mixing step of wyhash),
 // keyed by seed.
 func (k *key) hash(seed uint64) uint64 {
-	h := fold(k.a.Lo^seed, k.b.Lo^0x9e3779b97f4a7c15)
-	h = fold(h^k.a.Hi^k.rest, k.b.Hi^0xe7037ed1a0b428db^seed)
-	return fold(h^uint64(k.proto), 0x8ebc6af09c88c6e3)
+	h := mix(k.a.Lo^seed, k.b.Lo^0x9e3779b97f4a7c15)
+	h = mix(h^k.a.Hi^k.rest, k.b.Hi^0xe7037ed1a0b428db^seed)
+	return mix(h^uint64(k.proto), 0x8ebc6af09c88c6e3)
 }
 
-func fold(a, b uint64) uint64 {
+func mix(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a, b)
 	return hi ^ lo
 }
@@ -106,5 +106,5 @@ func fold(a, b uint64) uint64 {
 // identity names a flow the same way whenever and wherever the same capture is
 // read, so that importing a file twice can be noticed.
 func (k *key) identity(first flow.Time) uint64 {
-	return max(1, fold(k.hash(0x2545f4914f6cdd1d)^uint64(first), 0xd6e8feb86659fd93))
+	return max(1, mix(k.hash(0x2545f4914f6cdd1d)^uint64(first), 0xd6e8feb86659fd93))
 }

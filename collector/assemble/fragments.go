@@ -27,7 +27,7 @@ type fragment struct {
 
 // resolve gives a later fragment its ports; false means that they are not known.
 func (f *fragments) resolve(p *capture.Packet) bool {
-	h := fold(p.Src.Lo^p.Dst.Hi^0x9e3779b97f4a7c15, p.Dst.Lo^p.Src.Hi^uint64(p.FragID)<<8^uint64(p.Proto))
+	h := mix(p.Src.Lo^p.Dst.Hi^0x9e3779b97f4a7c15, p.Dst.Lo^p.Src.Hi^uint64(p.FragID)<<8^uint64(p.Proto))
 	s := &f.slots[h%uint64(len(f.slots))]
 	if p.Fragment == capture.FirstFragment {
 		*s = fragment{p.Src, p.Dst, p.FragID, p.Proto, p.SrcPort, p.DstPort, p.Time}

@@ -1,6 +1,8 @@
 package assemble
 
 import (
+	"net/netip"
+
 	"github.com/bulkhead/bulkhead/collector/direction"
 	"github.com/bulkhead/bulkhead/flow"
 )
@@ -12,8 +14,7 @@ func (t *Table) report(e *entry, why flow.EndReason) {
 	e.fill(&r, outcome, why)
 	r.Sensor, r.Source = t.sensor(e.seenOn), flow.SourcePackets
 	switch {
-	case (outcome == flow.Unanswered || outcome == flow.Refused) && t.fold.takes(t, &r):
-		t.stats.Folded++
+	case (outcome == flow.Unanswered || outcome == flow.Refused) && r.Split == 0 && t.fold.Takes(&r):
 	case r.Evidence <= flow.EvidenceKnownPort && r.Confidence < 90 && r.Split == 0 && why != flow.EndActive:
 		t.hold(&r)
 	default:
@@ -80,7 +81,7 @@ func (e *entry) direction() direction.Flow {
 func (e *entry) fill(r *flow.Record, outcome flow.Outcome, why flow.EndReason) {
 	c := e.side()
 	s := 1 - c
-	addr := [2]netipAddr{e.key.a.Netip(), e.key.b.Netip()}
+	addr := [2]netip.Addr{e.key.a.Netip(), e.key.b.Netip()}
 	port := [2]uint16{e.key.portA(), e.key.portB()}
 	if e.key.proto == flow.ICMP || e.key.proto == flow.ICMPv6 {
 		port[c] = 0

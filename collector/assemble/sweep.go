@@ -27,7 +27,7 @@ func (t *Table) sweep(now flow.Time) {
 		}
 		t.hand++
 	}
-	t.fold.expire(t, now)
+	t.fold.Expire(now)
 	if t.o.HoldFor > 0 && len(t.weak) > 0 && now-t.weakSince > flow.Time(t.o.HoldFor) {
 		t.releaseWeak()
 	}
@@ -130,7 +130,7 @@ func (t *Table) Flush() error {
 		}
 		t.finish(e, why)
 	}
-	t.fold.flush(t)
+	t.fold.Flush()
 	t.releaseWeak()
 	t.send()
 	t.free, t.used, t.hand = t.free[:0], 0, 0

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/bulkhead/bulkhead/collector/capture"
+	"github.com/bulkhead/bulkhead/collector/fold"
 	"github.com/bulkhead/bulkhead/flow"
 )
 
@@ -24,7 +25,7 @@ type Table struct {
 	used    uint32   // entries ever used: the rest was never touched
 	index   index
 	frags   fragments
-	fold    folder
+	fold    *fold.Folder
 	batch   []flow.Record
 	weak    []flow.Record
 	quoted  capture.Walker
@@ -48,9 +49,9 @@ func New(o Options, emit func([]flow.Record) error) *Table {
 	t := &Table{
 		o: o, emit: emit, index: newIndex(),
 		batch:   make([]flow.Record, 0, batchSize),
-		fold:    newFolder(o),
 		sensors: map[uint16]string{},
 	}
+	t.fold = fold.New(o.Budget, t.push)
 	t.entries, t.memory = reserve[entry](o.Capacity)
 	return t
 }
@@ -69,7 +70,7 @@ func (t *Table) Err() error { return t.err }
 // Stats returns what was counted so far.
 func (t *Table) Stats() Stats {
 	s := t.stats
-	s.Live = t.index.count
+	s.Live, s.Folded = t.index.count, t.fold.Folded()
 	return s
 }
 
