@@ -31,8 +31,13 @@ type Decoder struct {
 	rows      []plan.Row
 	observe   func(*domain, *plan.Row) // tests look at rows before they are stitched
 	now       flow.Time                // latest time seen; never goes back
+	fullUntil flow.Time                // no exporter can be forgotten before
 	expired   flow.Time                // when the stitcher last looked for halves to give up on
 }
+
+// rowsAtOnce bounds the rows decoded before they are stitched; a datagram of 1,500
+// bytes has about thirty.
+const rowsAtOnce = 256
 
 // NewDecoder returns a Decoder that gives records to sink.
 func NewDecoder(o Options, sink Sink) *Decoder {
@@ -42,7 +47,7 @@ func NewDecoder(o Options, sink Sink) *Decoder {
 		exporters: map[netip.AddrPort]*exporter{},
 		unknown:   unknowns{},
 		stitcher:  stitch.New(o.Stitch),
-		rows:      make([]plan.Row, 0, 256),
+		rows:      make([]plan.Row, 0, rowsAtOnce),
 	}
 }
 

@@ -85,6 +85,9 @@ func (d *Decoder) settings(a netip.Addr) (Exporter, bool) {
 const quiet = flow.Time(10 * 60 * 1e9)
 
 func (d *Decoder) evictExporter() bool {
+	if d.now < d.fullUntil {
+		return false
+	}
 	var oldest *exporter
 	for _, x := range d.exporters {
 		if oldest == nil || x.stats.LastSeen < oldest.stats.LastSeen {
@@ -92,6 +95,7 @@ func (d *Decoder) evictExporter() bool {
 		}
 	}
 	if oldest == nil || d.now-oldest.stats.LastSeen < quiet {
+		d.fullUntil = d.now + 1e9 // so that a flood does not have us search for each datagram
 		return false
 	}
 	d.gone.add(&oldest.stats)

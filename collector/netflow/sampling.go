@@ -51,8 +51,30 @@ func (m *domain) rate(x *exporter, r *plan.Row) uint32 {
 	return s.domain
 }
 
+// informs reports whether options data with this field can tell something:
+// sampling, or when the exporter booted.
+func informs(f plan.Field) bool {
+	switch f.ID {
+	case 34, 50, 160, 305, 306, 309, 310, 311:
+		return f.PEN == 0
+	}
+	return false
+}
+
+// maxOptions bounds the options records read of one set: goflow2 allocates some
+// 300 bytes for each, which may be one byte long.
+const maxOptions = 1024
+
 // optionsData has goflow2 read an options data set and learns from it.
 func (d *Decoder) optionsData(x *exporter, m *domain, t *template, body []byte) {
+	if !t.useful {
+		return // interface names, applications and the like: most options data
+	}
+	if !t.plan.Variable() {
+		body = body[:min(len(body), maxOptions*t.plan.Size())]
+	} else {
+		body = body[:min(len(body), maxOptions*8)]
+	}
 	// Every record is at least one byte long (errNoLength), so this ends.
 	records, err := gonetflow.DecodeOptionsDataSet(m.version, bytes.NewBuffer(body), t.scopes, t.values)
 	if err != nil && len(records) == 0 {

@@ -80,9 +80,15 @@ func (d *Decoder) dataSet(x *exporter, m *domain, c *plan.Context, id uint16, bo
 		x.noFlow(n)
 		return uint32(n), true
 	}
-	rows, _ := t.plan.Decode(body, c, d.rows[:0])
-	d.take(x, m, c, rows)
-	return uint32(len(rows)), true
+	for {
+		rows, rest := t.plan.Decode(body, c, d.rows[:0])
+		if len(rows) == 0 {
+			return records, true
+		}
+		d.take(x, m, c, rows)
+		records += uint32(len(rows))
+		body = body[len(body)-rest:]
+	}
 }
 
 func (x *exporter) noFlow(n int) {
@@ -92,7 +98,6 @@ func (x *exporter) noFlow(n int) {
 
 // take gives decoded rows to the stitcher.
 func (d *Decoder) take(x *exporter, m *domain, c *plan.Context, rows []plan.Row) {
-	d.rows = rows // keep what Decode may have grown
 	x.stats.Rows += uint64(len(rows))
 	kept := 0
 	for i := range rows {

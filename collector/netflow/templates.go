@@ -2,9 +2,11 @@ package netflow
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	gonetflow "github.com/netsampler/goflow2/v2/decoders/netflow"
 
@@ -22,6 +24,7 @@ type template struct {
 	options bool
 	raw     []byte // the template record as received, to see whether it changed
 	plan    *plan.Plan
+	useful  bool              // an options template that can say what we want to know
 	scopes  []gonetflow.Field // of an options template, as goflow2 wants them
 	values  []gonetflow.Field
 
@@ -100,6 +103,7 @@ func parseTemplate(version uint16, options bool, raw []byte) (*template, error) 
 	if size, _ := plan.MinSize(planned); size == 0 {
 		return nil, errNoLength
 	}
+	t.useful = slices.ContainsFunc(planned, informs)
 	t.plan, err = plan.Compile(version, planned)
 	return t, err
 }
@@ -179,7 +183,7 @@ func (d *Decoder) learnTemplate(x *exporter, m *domain, options bool, raw []byte
 		x.stats.TemplatesReplaced++
 	}
 	for x.templates+1 > d.o.Templates.Templates || x.templateBytes+len(raw) > d.o.Templates.Bytes {
-		if !x.evictTemplate() {
+		if !x.evictTemplates() {
 			x.stats.refuse(flow.DropTemplateCap, fmt.Errorf("template %d: %d bytes", id, len(raw)))
 			return
 		}
@@ -213,23 +217,29 @@ func (x *exporter) withdrawAll(m *domain, options bool) {
 	}
 }
 
-// evictTemplate forgets the exporter's least recently used template.
-func (x *exporter) evictTemplate() bool {
-	var oldest *template
-	var home *domain
+// evictTemplates forgets the eighth of the exporter's templates that was not used
+// for longest, at least one: a flood of templates must not have each of them search
+// all the others.
+func (x *exporter) evictTemplates() bool {
+	type home struct {
+		m *domain
+		t *template
+	}
+	all := make([]home, 0, x.templates)
 	for _, m := range x.domains {
 		for _, t := range m.templates {
-			if oldest == nil || t.lastUse() < oldest.lastUse() || t.lastUse() == oldest.lastUse() && t.id < oldest.id {
-				oldest, home = t, m
-			}
+			all = append(all, home{m, t})
 		}
 	}
-	if oldest == nil {
-		return false
+	slices.SortFunc(all, func(a, b home) int {
+		return cmp.Or(cmp.Compare(a.t.lastUse(), b.t.lastUse()), cmp.Compare(a.m.id, b.m.id), cmp.Compare(a.t.id, b.t.id))
+	})
+	n := min(len(all)/8+1, len(all))
+	for _, h := range all[:n] {
+		x.drop(h.m, h.t.id)
+		x.stats.TemplatesEvicted++
 	}
-	x.drop(home, oldest.id)
-	x.stats.TemplatesEvicted++
-	return true
+	return n > 0
 }
 
 // template finds the template of a data set; one that has outlived its lifetime

@@ -169,8 +169,8 @@ func TestTemplateLimits(t *testing.T) {
 		evicted uint64
 		refused uint64
 	}{
-		{"number", netflow.TemplateLimits{Templates: 10}, many, 90, 0},
-		{"bytes", netflow.TemplateLimits{Bytes: 320}, many, 90, 0},
+		{"number", netflow.TemplateLimits{Templates: 5}, many, 95, 0},
+		{"bytes", netflow.TemplateLimits{Bytes: 160}, many, 95, 0},
 		{"bytes, too large at all", netflow.TemplateLimits{Bytes: 16}, many[:2], 0, 2},
 		{"fields", netflow.TemplateLimits{}, [][]byte{set(2, wide...)}, 0, 1},
 	} {

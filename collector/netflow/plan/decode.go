@@ -18,15 +18,17 @@ type scratch struct {
 }
 
 // Decode appends one Row for each record in set, the body of a data set without
-// its header, and returns them with the number of bytes that belong to no record
-// (padding, or a record cut short). It does not allocate when rows has room.
+// its header, until rows is full: it never allocates. It returns the rows and the
+// number of bytes not decoded: further records when rows is full, else padding or a
+// record cut short.
 func (p *Plan) Decode(set []byte, c *Context, rows []Row) ([]Row, int) {
 	if p.fields != nil {
 		return p.decodeVariable(set, c, rows)
 	}
-	for len(set) >= p.size {
-		rows = append(rows, Row{})
+	for len(set) >= p.size && len(rows) < cap(rows) {
+		rows = rows[:len(rows)+1]
 		r := &rows[len(rows)-1]
+		*r = Row{}
 		var x scratch
 		for i := range p.steps {
 			s := &p.steps[i]
@@ -61,13 +63,14 @@ const maxFields = 512
 
 func (p *Plan) decodeVariable(set []byte, c *Context, rows []Row) ([]Row, int) {
 	var where [maxFields][2]uint16 // start and end of each field
-	for {
+	for len(rows) < cap(rows) {
 		size := p.record(set, &where)
 		if size < 0 {
-			return rows, len(set)
+			break
 		}
-		rows = append(rows, Row{})
+		rows = rows[:len(rows)+1]
 		r := &rows[len(rows)-1]
+		*r = Row{}
 		var x scratch
 		for _, s := range p.steps {
 			r.applyChecked(s.what, set[where[s.at][0]:where[s.at][1]], c, &x)
@@ -75,6 +78,7 @@ func (p *Plan) decodeVariable(set []byte, c *Context, rows []Row) ([]Row, int) {
 		p.finish(r, c, &x)
 		set = set[size:]
 	}
+	return rows, len(set)
 }
 
 // record measures the record at the start of set and notes where its fields are;

@@ -54,7 +54,7 @@ func decode(t *testing.T, c plan.Context, values ...value) plan.Row {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, rest := p.Decode(set, &c, nil)
+	rows, rest := p.Decode(set, &c, make([]plan.Row, 0, 4))
 	if len(rows) != 1 || rest != 0 || !p.Flow() || p.Count(set) != 1 {
 		t.Fatalf("%d rows, %d bytes left over, %d counted", len(rows), rest, p.Count(set))
 	}
@@ -147,9 +147,23 @@ func TestShortRecordsAreLeftOver(t *testing.T) {
 		{whole, 1, 0}, {long, 1, 0}, {append(whole, whole[:9]...), 1, 9}, {append(whole, whole[:10]...), 1, 10},
 		{long[:200], 0, 200}, {[]byte{1, 2, 3, 4, 5, 6, 7, 8, 255, 1}, 0, 10}, {nil, 0, 0},
 	} {
-		rows, rest := p.Decode(c.set, &export, nil)
+		rows, rest := p.Decode(c.set, &export, make([]plan.Row, 0, 4))
 		if len(rows) != c.rows || rest != c.rest || p.Count(c.set) != c.rows {
 			t.Errorf("%d bytes: %d rows, %d counted, %d left over; want %d and %d", len(c.set), len(rows), p.Count(c.set), rest, c.rows, c.rest)
+		}
+	}
+}
+
+func TestDecodeStopsWhenFull(t *testing.T) {
+	for _, length := range []uint16{1, plan.Variable} {
+		p, err := plan.Compile(10, []plan.Field{{ID: 8, Length: 4}, {ID: 12, Length: 4}, {ID: 82, Length: length}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := make([]byte, 5*9) // five records, whose last field is empty where it may be
+		rows, rest := p.Decode(set, &export, make([]plan.Row, 0, 3))
+		if len(rows) != 3 || rest != 2*9 {
+			t.Errorf("%d rows, %d bytes left over", len(rows), rest)
 		}
 	}
 }
@@ -188,8 +202,9 @@ func FuzzPlan(f *testing.F) {
 		if len(set) > 65535 {
 			set = set[:65535]
 		}
-		rows, rest := p.Decode(set, &plan.Context{Version: version, Export: 1}, nil)
-		if n := p.Count(set); n != len(rows) {
+		n := p.Count(set)
+		rows, rest := p.Decode(set, &plan.Context{Version: version, Export: 1}, make([]plan.Row, 0, n+1))
+		if n != len(rows) {
 			t.Errorf("decoded %d, counted %d", len(rows), n)
 		}
 		if !p.Variable() && rest >= p.Size() || rest > len(set) {
