@@ -85,6 +85,15 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/api/v1/flows?from=app:webshop-prod&to=app:payments-prod&service=tcp/8443", "", 200, `"evidence":"syn"`},
 		{"GET", "/api/v1/flows", "", 400, "from or to"},
 		{"GET", "/api/v1/flows?from=app:webshop-prod&service=tcp", "", 400, "tcp/PORT"},
+		{"GET", "/api/v1/reach?from=app=climate", "", 404, "no node"}, // the fake knows no labels
+		{"GET", "/api/v1/map?draft=service", "", 200, `"blocked":144`},
+		{"GET", "/api/v1/map?draft=tighter", "", 400, "ringfence"},
+		{"GET", "/api/v1/map/link?from=app:climate-prod&to=app:point-of-sale-prod&draft=service", "", 200, `"outcome":"blocked"`},
+		{"GET", "/api/v1/violations?limit=5", "", 200, `"name":"buildfarm-runner-dev-001"`},
+		{"GET", "/api/v1/violations?outcome=blocked", "", 200, `"violations":[]`},
+		{"GET", "/api/v1/readiness", "", 200, `"service":"tcp/3306"`},
+		{"GET", "/api/v1/recommendation/tighten?level=workload", "", 400, "nothing is tighter"},
+		{"GET", "/api/v1/recommendation/tighten?level=service", "", 200, `"total":0`},
 		{"GET", "/api/v1/recommendation", "", 200, `"role=web app=webshop env=prod"`},
 		{"GET", "/api/v1/recommendation?level=tighter", "", 400, "ringfence"},
 		{"GET", "/api/v1/recommendation/policy", "", 200, "kind: Policy"},
@@ -103,7 +112,8 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/api/v1/nothing", "", 404, "nothing at"},
 		{"DELETE", "/api/v1/map", "", 405, ""},
 	}
-	h := httpapi.New(fake.New(last), httpapi.Options{Log: quiet()})
+	b := fake.New(last)
+	h := httpapi.New(b, httpapi.Options{Log: quiet(), Violations: b, Readiness: b})
 	for _, tt := range tests {
 		t.Run(tt.method+" "+tt.target, func(t *testing.T) {
 			r := call(h, tt.method, tt.target, tt.body)
@@ -118,6 +128,15 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("a failure came as %s", r.Header.Get("Content-Type"))
 			}
 		})
+	}
+}
+
+func TestWithoutSourcesItSaysSo(t *testing.T) {
+	h := httpapi.New(fake.New(last), httpapi.Options{Log: quiet()})
+	for _, target := range []string{"/api/v1/violations", "/api/v1/readiness"} {
+		if p := read[problem](t, call(h, "GET", target, "")); p.Code != httpapi.CodeUnsupported {
+			t.Errorf("%s: %+v", target, p)
+		}
 	}
 }
 

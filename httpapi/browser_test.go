@@ -14,9 +14,9 @@ import (
 )
 
 // serve starts a server over b for the length of the test.
-func serve(t *testing.T, b httpapi.Backend) string {
+func serve(t *testing.T, b *fake.Backend) string {
 	t.Helper()
-	srv := httptest.NewServer(httpapi.New(b, httpapi.Options{Log: quiet()}))
+	srv := httptest.NewServer(httpapi.New(b, httpapi.Options{Log: quiet(), Violations: b, Readiness: b}))
 	t.Cleanup(srv.Close)
 	return srv.URL
 }

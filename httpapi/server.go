@@ -26,6 +26,10 @@ type Options struct {
 	Random io.Reader
 	// Hub carries events to open dashboards; nil: a hub nobody publishes to.
 	Hub *Hub
+	// Violations and Readiness are what not every server has; nil answers
+	// CodeUnsupported.
+	Violations ViolationSource
+	Readiness  ReadinessSource
 	// Draw bounds the boxes of one view; 0: 500.
 	Draw int
 	// Timeout bounds one request other than the event stream; 0: a minute.
@@ -111,6 +115,8 @@ func (s *server) data(r chi.Router) {
 	r.Post("/map/labels", s.handle(s.postLabels))
 	r.Get("/reach", s.handle(s.getReach))
 	r.Get("/flows", s.handle(s.getFlows))
+	r.Get("/violations", s.handle(s.getViolations))
+	r.Get("/readiness", s.handle(s.getReadiness))
 	r.Get("/recommendation", s.handle(s.getRecommendation))
 	r.Post("/recommendation/decisions", s.handle(s.postDecision))
 	r.Get("/recommendation/policy", s.handle(s.getPolicy))

@@ -3,6 +3,7 @@ package fake
 import (
 	"cmp"
 	"context"
+	"net/netip"
 	"slices"
 
 	"github.com/bulkhead/bulkhead/httpapi"
@@ -19,7 +20,7 @@ var suspicious = map[[2]string]policy.Concern{
 
 // Recommend implements httpapi.Advisor: one rule per pair of roles and service.
 func (b *Backend) Recommend(_ context.Context, q httpapi.RecommendQuery) (*policy.Recommendation, error) {
-	rec := &policy.Recommendation{Level: q.Level, Since: b.Estate.Since, Until: b.Estate.Until, Set: &policy.Set{}}
+	rec := &policy.Recommendation{Level: q.Level, Since: b.Estate.Since, Until: b.Estate.Until, Set: &policy.Set{Networks: b.networks()}}
 	policies, decisions := map[string]int{}, map[string]int{}
 	overall := policy.Coverage{}
 	for _, d := range b.Estate.Graph.Deps {
@@ -47,6 +48,16 @@ func (b *Backend) Recommend(_ context.Context, q httpapi.RecommendQuery) (*polic
 	rec.Coverage = []policy.Coverage{overall}
 	slices.SortFunc(rec.Set.Policies, func(x, y policy.Policy) int { return cmp.Compare(x.Name, y.Name) })
 	return rec, b.Err
+}
+
+// networks are what rules name: the nodes outside, by address.
+func (b *Backend) networks() (out []topology.Network) {
+	for _, n := range b.Estate.Graph.Nodes {
+		if n.Kind == topology.NodeNetwork {
+			out = append(out, topology.Network{Name: n.Name, Prefixes: []netip.Prefix{netip.PrefixFrom(n.Addrs[0], 32)}})
+		}
+	}
+	return out
 }
 
 func (b *Backend) concern(d topology.Dependency) policy.Concern {

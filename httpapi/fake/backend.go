@@ -160,3 +160,34 @@ func (b *Backend) Decide(_ context.Context, _ string, d httpapi.Decided) error {
 	b.Answers = append(b.Answers, d)
 	return b.Err
 }
+
+// Violations implements httpapi.ViolationSource: the vendor's controllers are
+// refused by a live policy.
+func (b *Backend) Violations(_ context.Context, q httpapi.ViolationQuery) ([]policy.Violation, error) {
+	var out []policy.Violation
+	for _, d := range b.Estate.Graph.Deps {
+		if b.concern(d) == "" || len(out) == q.Limit {
+			continue
+		}
+		v := policy.Violation{
+			Time: d.Last, Service: d.Service, Outcome: policy.WouldBlock, Inbound: true, Policy: "point-of-sale-prod", Host: b.Estate.Graph.Nodes[d.Server].ID, Suppressed: d.Flows,
+			Client: flow.Party{Addr: b.Estate.Graph.Nodes[d.Client].Addrs[0]}, Server: flow.Party{Addr: b.Estate.Graph.Nodes[d.Server].Addrs[0]}, ClientPort: 40000,
+		}
+		if !q.BlockedOnly {
+			out = append(out, v)
+		}
+	}
+	return out, b.Err
+}
+
+// Readiness implements httpapi.ReadinessSource with one figure for all.
+func (b *Backend) Readiness(context.Context, httpapi.Window) ([]policy.Readiness, error) {
+	r := policy.Readiness{
+		Days: 14, Observed: 60, Once: 4, Twice: 2, Coverage: 0.99, Unseen: 4, UnseenLow: 1, UnseenHigh: 15.5, AtRisk: 2.5, Horizon: 30, HalveAfter: 12,
+		Words: "Enforcing today risks about 3 legitimate dependencies in the next 30 days.",
+		Rare:  []policy.RareDependency{{From: "analytics etl", To: "customers db", Service: policy.Service{Proto: flow.TCP, From: 3306, To: 3306}, Day: b.Estate.Until, MonthEnd: true}},
+	}
+	one := r
+	one.Policy, one.Rare = "payments-prod", nil
+	return []policy.Readiness{r, one}, b.Err
+}

@@ -19,8 +19,9 @@ type Index struct {
 	proposed []int32 // per node: first of its proposals in byNode
 	byNode   []int32 // proposal indexes, sorted by node
 
-	mu    sync.Mutex
-	alike map[string]map[string]*alike // by label keys, then group id; filled when asked for
+	mu      sync.Mutex
+	parties *parties                     // filled when asked for
+	alike   map[string]map[string]*alike // by label keys, then group id; filled when asked for
 }
 
 // NewIndex builds the index of m, which must not change afterwards. It relies on

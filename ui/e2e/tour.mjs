@@ -71,6 +71,21 @@ await run(page, out, [
     await shot('reach')
     await accessible('reach')
   }],
+  ['a path is shown on the map', async () => {
+    await panel.locator('.path').nth(1).click()
+    await page.locator('.link.trace').first().waitFor({ state: 'attached' })
+    await shot('path')
+  }],
+  ['links are judged by a draft', async () => {
+    await page.goto(`${full}/map`)
+    await page.getByLabel('Judge by').selectOption('service')
+    await page.locator('.link.blocked').first().waitFor({ state: 'attached' })
+    check(/144 dependencies blocked/.test(await page.locator('.drawn').textContent()), 'what the draft blocks should be counted')
+    await shot('judged')
+    await accessible('judged map')
+    await page.locator('path.hit[data-link="app:climate-prod→app:point-of-sale-prod"]').dispatchEvent('click')
+    await panel.locator('.verdict.blocked').first().waitFor()
+  }],
   ['an address brings back the same view', async () => {
     const before = await page.locator('.panel h2').innerText()
     await page.reload()
@@ -119,6 +134,15 @@ await run(page, out, [
     await page.getByText('Ringfence').click()
     await page.waitForURL(/level=ringfence/)
   }],
+  ['one level tighter, and readiness', async () => {
+    await page.getByRole('tab', { name: 'One level tighter' }).click()
+    await page.getByRole('heading', { name: 'From ringfence to tier' }).waitFor()
+    await page.getByRole('tab', { name: 'Readiness' }).click()
+    await page.getByText('Enforcing today risks about 3').waitFor()
+    await page.getByText('probably monthly').waitFor()
+    await shot('readiness')
+    await accessible('readiness')
+  }],
   ['a decision is taken', async () => {
     await page.getByRole('tab', { name: /For decision/ }).click()
     await page.getByRole('button', { name: 'Deny' }).first().click()
@@ -151,6 +175,14 @@ await run(page, out, [
     await page.getByRole('button', { name: 'Replay' }).click()
     await page.getByText('Back to the recommendation').waitFor()
   }],
+  ['violations are listed and filtered', async () => {
+    await page.getByRole('link', { name: 'Violations' }).click()
+    await page.getByRole('link', { name: 'climate-controller-prod-001' }).first().waitFor()
+    await shot('violations')
+    await accessible('violations')
+    await page.getByText('Blocked only').click()
+    await page.getByText('Nothing was blocked').waitFor()
+  }],
   ['the status', async () => {
     await page.getByRole('link', { name: 'Status' }).click()
     await page.getByText('no-template').waitFor()
@@ -176,7 +208,7 @@ await run(page, out, [
     await page.getByText('No rules yet').waitFor()
   }],
   ['failures are explained and can be retried', async () => {
-    for (const name of ['map', 'rules', 'simulation', 'status']) {
+    for (const name of ['map', 'rules', 'simulation', 'violations', 'status']) {
       await page.goto(`${broken}/${name}`)
       await page.getByText('the store is away').first().waitFor()
       await page.getByRole('button', { name: 'Try again' }).first().waitFor()

@@ -5,6 +5,7 @@ import { MapPage } from './pages/map/MapPage'
 import { RulesPage } from './pages/rules/RulesPage'
 import { SimulationPage } from './pages/simulation/SimulationPage'
 import { StatusPage } from './pages/status/StatusPage'
+import { ViolationsPage } from './pages/violations/ViolationsPage'
 import { Failed, Loading } from './parts/States'
 import { Login } from './shell/Login'
 import { Shell } from './shell/Shell'
@@ -14,6 +15,7 @@ const pages: Readonly<Record<PageName, () => React.JSX.Element>> = {
   map: MapPage,
   rules: RulesPage,
   simulation: SimulationPage,
+  violations: ViolationsPage,
   status: StatusPage,
 }
 

@@ -7,6 +7,7 @@ const entries: readonly [PageName, string, string][] = [
   ['map', 'Map', 'Discover: who depends on whom'],
   ['rules', 'Rules', 'Design: what to allow, with evidence'],
   ['simulation', 'Simulation', 'Design: what those rules would do'],
+  ['violations', 'Violations', 'Monitor and enforce: what live policies forbid'],
   ['status', 'Status', 'What was received, stored and dropped'],
 ]
 

@@ -10,9 +10,10 @@ import { useAddress } from '../../url'
 import { Decisions } from './Decisions'
 import { ExportMenu } from './ExportMenu'
 import { PolicyCard } from './PolicyCard'
+import { ReadinessTab } from './ReadinessTab'
 import { Tighten } from './Tighten'
 
-const tabs = ['rules', 'decisions', 'tighten'] as const
+const tabs = ['rules', 'decisions', 'tighten', 'readiness'] as const
 
 /** The recommendation: rules in words with their evidence, and what waits for a decision. */
 export function RulesPage() {
@@ -45,10 +46,14 @@ export function RulesPage() {
         <button type="button" role="tab" aria-selected={tab === 'tighten'} onClick={() => change({ tab: 'tighten' })}>
           One level tighter
         </button>
+        <button type="button" role="tab" aria-selected={tab === 'readiness'} onClick={() => change({ tab: 'readiness' })}>
+          Readiness
+        </button>
       </div>
       {tab === 'rules' ? <Policies data={data} /> : null}
       {tab === 'decisions' ? <Decisions decisions={data.decisions} onDone={reload} /> : null}
       {tab === 'tighten' ? <Tighten scope={scope} /> : null}
+      {tab === 'readiness' ? <ReadinessTab since={since} /> : null}
     </div>
   )
 }
