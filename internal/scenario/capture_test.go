@@ -53,10 +53,11 @@ func TestSameSeedSameBytes(t *testing.T) {
 			}
 			return [32]byte(h.Sum(nil))
 		}
-		if sum(1) != sum(1) {
+		one, again, other := sum(1), sum(1), sum(2)
+		if one != again {
 			t.Errorf("%s: one seed gives two files", name)
 		}
-		if sum(1) == sum(2) {
+		if one == other {
 			t.Errorf("%s: two seeds give one file", name)
 		}
 	}

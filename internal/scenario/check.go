@@ -76,7 +76,7 @@ func (f *FlowSpec) check(app string, refs map[string]bool) error {
 		}
 	}
 	for _, text := range f.Services {
-		if text == dynamicRPC {
+		if text == dynamicRPC || text == passiveFTP {
 			continue
 		}
 		if _, err := flow.ParseService(text); err != nil {

@@ -15,11 +15,6 @@ type frame struct {
 	id  uint16 // IPv4 identification, counted up
 }
 
-const (
-	ethernetHeader = 14
-	vlanTag        = 4
-)
-
 // packet builds the frame of one packet of a flow and returns at most snap bytes
 // of it, and the length it has on the wire.
 func (f *frame) packet(e *Estate, s *shape, p *packet, snap int) (data []byte, length int) {

@@ -83,7 +83,7 @@ type ReuseSpec struct {
 type FlowSpec struct {
 	From     []string `yaml:"from"` // role, app/role, @tag, !role to leave out, net:outside
 	To       []string `yaml:"to"`
-	Services []string `yaml:"services"` // "tcp/443", "tcp/rpc" for dynamic RPC
+	Services []string `yaml:"services"` // "tcp/443", "tcp/rpc" and "tcp/ftp-data" for ports that vary
 	Rate     float64  `yaml:"rate"`     // flows a day on one link
 	Schedule string   `yaml:"schedule"` // see schedules; "" for steady
 	Pick     int      `yaml:"pick"`     // how many of To each client uses; 0: all

@@ -138,7 +138,7 @@ func TestTranslationHidesClients(t *testing.T) {
 
 // A chain watched for three months closes its months every four weeks.
 func TestMonthsCloseEveryFourWeeks(t *testing.T) {
-	e := generate(t, scenario.Options{Workloads: 200, Days: 84, Rate: 0.2, Start: time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)})
+	e := generate(t, scenario.Options{Workloads: 200, Days: 84, Rate: 0.5, Start: time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)})
 	var ran []string
 	if err := e.Flows(func(r flow.Record) error {
 		if r.Key.ServerPort == 3306 && r.ClientWorkload == topology.WorkloadKey("finance-batch01") {
