@@ -38,7 +38,7 @@ type Table struct {
 	weakSince flow.Time // when the oldest of weak was put there
 	hand      uint32    // sweep position
 	evictHand uint32
-	touched   uint16 // keeps the compiler from leaving out Batch's second round
+	touched   uint64 // keeps the compiler from leaving out Batch's second round
 }
 
 // New returns an empty table that hands batches of records to emit, which must
@@ -82,7 +82,8 @@ type lookup struct {
 	key  key
 	hash uint32
 	side int
-	slot uint64 // what stood in the key's home slot
+	home uint64 // what stood in the hash's home slot
+	near *entry // the entry that the hash led to, if any
 }
 
 // Batch counts packets, at most BatchSize, into their flows, and puts into nth how
@@ -98,19 +99,32 @@ func (t *Table) Batch(ps []capture.Packet, nth *[BatchSize]uint32) {
 	for i := range ps {
 		l := &ls[i&(BatchSize-1)]
 		t.lookup(&ps[i], l)
-		l.slot = t.index.slots[l.hash&t.index.mask]
+		l.home = t.index.slots[l.hash&t.index.mask]
 	}
-	touched := uint16(0)
+	touched := uint64(0)
 	for i := range ps {
 		l := &ls[i&(BatchSize-1)]
-		if l.slot != 0 && uint32(l.slot>>32) == l.hash {
-			touched += t.entries[uint32(l.slot)-1].state
+		if l.near = t.near(l); l.near != nil {
+			touched += l.near.key.a.Lo + uint64(l.near.state) // both of its cache lines
 		}
 	}
 	t.touched = touched
 	for i := range ps {
 		nth[i&(BatchSize-1)] = t.packet(&ps[i], &ls[i&(BatchSize-1)])
 	}
+}
+
+// near follows the index to the first entry of l's hash.
+func (t *Table) near(l *lookup) *entry {
+	x := &t.index
+	s := l.home
+	for i := l.hash & x.mask; s != 0; s = x.slots[i] {
+		if uint32(s>>32) == l.hash {
+			return &t.entries[uint32(s)-1]
+		}
+		i = (i + 1) & x.mask
+	}
+	return nil
 }
 
 // Packet is Batch for one packet.
@@ -137,8 +151,12 @@ func (t *Table) packet(p *capture.Packet, l *lookup) uint32 {
 			return 0
 		}
 		t.lookup(p, l) // the ports are known now
+		l.near = nil
 	}
-	e := t.find(&l.key, l.hash)
+	e := l.near
+	if e == nil || !e.has(inUse) || !e.key.equals(&l.key) {
+		e = t.find(&l.key, l.hash) // an earlier packet of the batch may have changed that
+	}
 	if e != nil && t.over(e, p) {
 		e = nil
 	}
