@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/bulkhead/bulkhead/flow"
 )
@@ -22,7 +23,10 @@ const dayNs = 24 * hourNanos
 
 // source is a table expression of rollup rows in the window, with the day and the
 // bits of the hours: whole days from the daily rollup, the rest from the hourly.
-func (q Query) source() string {
+// final is "FINAL" to have each row once, or "" when the rows of one key, sensor
+// and day may come in parts that the reader adds up. mixed says that rows of
+// single hours are among them.
+func (q Query) source(final string) (sql string, mixed bool) {
 	var sensors where
 	if len(q.Sensors) > 0 {
 		sensors.add("sensor IN " + list(q.Sensors, quote))
@@ -33,7 +37,8 @@ func (q Query) source() string {
 	hours := func(from, to int64) {
 		if from < to {
 			parts = append(parts, fmt.Sprintf("SELECT %s, %s, toDate(hour, 'UTC') AS day, toUInt32(bitShiftLeft(toUInt32(1), toHour(hour, 'UTC'))) AS hours "+
-				"FROM edges WHERE hour >= toDateTime(%d, 'UTC') AND hour < toDateTime(%d, 'UTC') AND %s", edgeKey, edgeSums, from*3600, to*3600, sensors))
+				"FROM edges %s WHERE hour >= toDateTime(%d, 'UTC') AND hour < toDateTime(%d, 'UTC') AND %s", edgeKey, edgeSums, final, from*3600, to*3600, sensors))
+			mixed = true
 		}
 	}
 	since, until := hourFloor(q.Since), hourCeil(q.Until) // hours since 1970
@@ -49,7 +54,7 @@ func (q Query) source() string {
 	case q.Since != 0 && q.Until != 0 && firstDay > lastDay: // within one day
 		hours(since, until)
 	default:
-		parts = append(parts, fmt.Sprintf("SELECT %s, %s, day, hours FROM edges_daily WHERE %s", edgeKey, edgeSums, whole))
+		parts = append(parts, fmt.Sprintf("SELECT %s, %s, day, hours FROM edges_daily %s WHERE %s", edgeKey, edgeSums, final, whole))
 		if q.Since != 0 {
 			hours(since, firstDay*24)
 		}
@@ -58,13 +63,9 @@ func (q Query) source() string {
 		}
 	}
 	if len(parts) == 0 {
-		return "(SELECT " + edgeKey + ", " + edgeSums + ", day, hours FROM edges_daily WHERE 0)"
+		parts = []string{"SELECT " + edgeKey + ", " + edgeSums + ", day, hours FROM edges_daily WHERE 0"}
 	}
-	sql := "(" + parts[0]
-	for _, p := range parts[1:] {
-		sql += "\nUNION ALL " + p
-	}
-	return sql + ")"
+	return "(" + strings.Join(parts, "\nUNION ALL ") + ")", mixed
 }
 
 func hourFloor(t flow.Time) int64 { return max(int64(t)/hourNanos, 0) }
@@ -72,8 +73,9 @@ func hourCeil(t flow.Time) int64  { return max((int64(t)+hourNanos-1)/hourNanos,
 
 // rightWay is source with edges turned round that are known to be reversed.
 func (q Query) rightWay(weak bool) string {
+	rows, _ := q.source("")
 	if !weak && len(q.Servers) == 0 {
-		return q.source()
+		return rows
 	}
 	reversed, why := "0", "evidence"
 	if weak {
@@ -96,7 +98,7 @@ func (q Query) rightWay(weak bool) string {
   if(r, s.server, s.client) AS client, if(r, s.client, s.server) AS server, proto, toUInt16(if(r, s.client_port_min, s.server_port)) AS server_port, scope,
   if(r, s.server_workload, s.client_workload) AS client_workload, if(r, s.client_workload, s.server_workload) AS server_workload,
   sensor, flows, records, packets, bytes, first, last, toUInt8(if(r, why, s.evidence)) AS evidence, confidence_sum, day, hours
-FROM (SELECT *, ` + reversed + " AS r, toUInt8(" + why + ") AS why FROM " + q.source() + ") AS s)"
+FROM (SELECT *, ` + reversed + " AS r, toUInt8(" + why + ") AS why FROM " + rows + ") AS s)"
 }
 
 // edgesSQL is the statement behind Edges. several says that more than one sensor
@@ -106,33 +108,32 @@ func (q Query) edgesSQL(weak, several bool) string {
 	var w where
 	q.parties(&w)
 	if q.NewSince != 0 {
-		old := Query{Until: q.NewSince}
-		w.add("(" + edgeKey + ") NOT IN (SELECT " + edgeKey + " FROM " + old.source() + " WHERE first < " + instant(q.NewSince) + " GROUP BY " + edgeKey + ")")
+		before, _ := Query{Until: q.NewSince}.source("")
+		w.add("(" + edgeKey + ") NOT IN (SELECT " + edgeKey + " FROM " + before + " WHERE first < " + instant(q.NewSince) + " GROUP BY " + edgeKey + ")")
 	}
-	columns, from := oneSensor, q.rightWay(weak)+" AS e WHERE "+w.String()
-	if several {
-		columns, from = severalSensors, "("+perDay+q.rightWay(weak)+" AS e WHERE "+w.String()+"\nGROUP BY "+edgeKey+", day, sensor) AS d GROUP BY "+edgeKey+", day) AS e"
+	var rows, counts string
+	if weak || several || len(q.Servers) > 0 {
+		rows = "(" + perDay + q.rightWay(weak) + " AS e WHERE " + w.String() + "\nGROUP BY " + edgeKey + ", day, sensor) AS d GROUP BY " + edgeKey + ", day) AS e"
+		counts = "toUInt32(count()) AS days, toUInt32(sum(bitCount(e.hours))) AS hours, toUInt32(uniqExactArray(e.seen)) AS sensors"
+	} else {
+		from, mixed := q.source("FINAL")
+		rows = from + " AS e WHERE " + w.String()
+		counts = "toUInt32(count()) AS days, toUInt32(sum(bitCount(e.hours))) AS hours, toUInt32(1) AS sensors"
+		if mixed {
+			counts = strings.Replace(counts, "count()", "uniqExact(e.day)", 1)
+		}
 	}
 	sql := "SELECT " + edgeKey + `,
   toUInt64(greatest(sum(e.flows), 1)) AS flows, toUInt64(sum(e.packets)) AS packets, toUInt64(sum(e.bytes)) AS bytes,
   CAST(min(e.first) AS DateTime64(9, 'UTC')) AS first, CAST(max(e.last) AS DateTime64(9, 'UTC')) AS last,
-  toUInt32(uniqExact(e.day)) AS days, ` + columns + `,
+  ` + counts + `,
   toUInt8(max(e.evidence)) AS evidence, toUInt8(intDiv(sum(e.confidence_sum), greatest(sum(e.records), 1))) AS confidence
-FROM ` + from + "\nGROUP BY " + edgeKey
+FROM ` + rows + "\nGROUP BY " + edgeKey
 	if q.Top > 0 {
 		return sql + "\nORDER BY flows DESC, " + edgeKey + " LIMIT " + strconv.Itoa(q.Top)
 	}
 	return sql + "\nORDER BY " + edgeKey
 }
-
-// oneSensor counts hours exactly whether or not the database has merged an edge's
-// rows of one day yet: only where a day appears twice are its bits united one by
-// one.
-const oneSensor = `toUInt32(if(count() = uniqExact(e.day), sum(bitCount(e.hours)),
-    length(arrayDistinct(arrayFlatten(arrayMap(x -> arrayMap(h -> toUInt32(x.1) * 24 + h, bitPositionsToArray(x.2)), groupArray((e.day, e.hours)))))))) AS hours,
-  toUInt32(1) AS sensors`
-
-const severalSensors = `toUInt32(sum(bitCount(e.hours))) AS hours, toUInt32(uniqExactArray(e.seen)) AS sensors`
 
 // perDay begins the two inner levels: rows of each sensor added up, then of each
 // day the sensor that saw most.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bulkhead/bulkhead/schemas"
 	"github.com/bulkhead/bulkhead/store"
 )
 
@@ -73,5 +74,30 @@ func TestRetentionFollowsTheOptions(t *testing.T) {
 		if err != nil || !strings.Contains(text, c.want) || c.want == "" && strings.Contains(text, "TTL ") {
 			t.Errorf("keep %v: %s, %v", c.keep, text, err)
 		}
+	}
+}
+
+// The statements for a replicated cluster cannot run here, for want of a Keeper;
+// they must at least be ClickHouse's language.
+func TestClusterStatementsParse(t *testing.T) {
+	s := open(t)
+	conn := connect(t, s)
+	all, err := schemas.Migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all {
+		statements, err := m.Statements(schemas.Target{Cluster: "prod"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range statements {
+			if err := conn.Exec(t.Context(), "EXPLAIN AST "+text); err != nil {
+				t.Errorf("%s: %v", text, err)
+			}
+		}
+	}
+	if err := conn.Exec(t.Context(), "EXPLAIN AST CREATE TABL x"); err == nil {
+		t.Error("the check accepts anything")
 	}
 }

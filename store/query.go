@@ -112,6 +112,14 @@ func anyParty(w *where, end string, parties []flow.Party) {
 	w.add("(" + strings.Join(either, " OR ") + ")")
 }
 
+// readSettings are given with every bulk read.
+var readSettings = []ch.Setting{
+	// On a cluster an IN (SELECT …) is answered once and sent to every shard.
+	{Key: "distributed_product_mode", Value: "global"},
+	// Rollup keys hold the hour or the day, so rows of one key share a partition.
+	{Key: "do_not_merge_across_partitions_select_final", Value: "1"},
+}
+
 // read runs a query and calls each for every block of its result.
 func (s *Store) read(ctx context.Context, sql string, result proto.Results, each func(rows int) error) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -122,8 +130,9 @@ func (s *Store) read(ctx context.Context, sql string, result proto.Results, each
 	}
 	defer client.Close()
 	return client.Do(ctx, ch.Query{
-		Body:   sql,
-		Result: result,
+		Body:     sql,
+		Result:   result,
+		Settings: readSettings,
 		OnResult: func(_ context.Context, block proto.Block) error {
 			return each(block.Rows)
 		},

@@ -154,6 +154,23 @@ func (e *Engine) setReady() {
 	e.once.Do(func() { close(e.ready) })
 }
 
+// Shard is the engine's address and credentials, for another engine's Remotes.
+func (e *Engine) Shard() Shard {
+	return Shard{Host: "127.0.0.1", Port: e.port, User: Owner, Password: e.password}
+}
+
+// SetRemotes gives an engine that was opened but does not run yet the clusters it
+// knows, when those include engines opened together with it.
+func (e *Engine) SetRemotes(clusters []Cluster) error {
+	opt := e.opt
+	opt.Remotes = clusters
+	if err := opt.checkNames(); err != nil {
+		return err
+	}
+	e.opt = opt
+	return nil
+}
+
 // Start opens an engine, runs it in the background and waits until it answers.
 // The returned function stops it and waits for its end. Long-lived programs use
 // Open and give the Engine to their task group instead.
