@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/bulkhead/bulkhead/enforcer"
 	"github.com/bulkhead/bulkhead/enforcer/nft"
 	"github.com/bulkhead/bulkhead/policy"
 	"github.com/bulkhead/bulkhead/topology"
@@ -19,31 +19,46 @@ import (
 // enforcing is the verb `enforce`.
 type enforcing struct {
 	*app
-	mode    string
-	gateway bool
-	self    []string
-	dryRun  bool
-	confirm bool
+	hostFlags
+	mode        string
+	established string
+	reason      string
+	dryRun      bool
+	confirm     bool
+	release     bool
+	status      bool
 }
 
 func enforceCmd(a *app) *cobra.Command {
-	e := &enforcing{app: a}
+	e := &enforcing{app: a, hostFlags: hostFlags{app: a}}
 	cmd := &cobra.Command{
-		Use: "enforce POLICY", Short: "Put a policy into this kernel, in monitor or enforce, or show what would be put",
+		Use: "enforce [POLICY]", Short: "Put a policy into this kernel, in monitor or enforce, or show what would be put",
 		Long: `Compiles the policy for this machine and puts it into nftables as the one table
 "inet bulkhead"; no other table is touched. In monitor nothing is ever dropped:
 what the policy forbids is logged. In enforce the drops stand behind a gate that
-the kernel itself closes again unless the change is confirmed in time.
+the kernel itself closes again unless "bulkhead confirm" comes in time.
 
---dry-run prints the ruleset and what would change, and changes nothing.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return e.run(cmd.Context(), args[0]) },
+--dry-run prints the ruleset and what would change, and changes nothing.
+--status says what is in force, --release leaves the machine as it was found.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case e.release, e.status:
+				return e.withEnforcer(func(f *enforcer.Enforcer) error { return e.manage(cmd.Context(), f) })
+			case len(args) == 0:
+				return usagef("enforce: name a policy file, or --status or --release")
+			}
+			return e.run(cmd.Context(), args[0])
+		},
 	}
+	e.hostFlags.flags(cmd)
 	cmd.Flags().StringVar(&e.mode, "mode", "", "monitor or enforce, for every policy of the file; default: the stages in the file")
-	cmd.Flags().BoolVar(&e.gateway, "gateway", false, "this machine forwards for the workloads behind it")
-	cmd.Flags().StringSliceVar(&e.self, "workload", nil, "ids of the workloads that run here; default: those with this machine's addresses")
+	cmd.Flags().StringVar(&e.established, "established", "keep", "keep or cut connections that exist and that the change forbids")
+	cmd.Flags().StringVar(&e.reason, "reason", "", "why, for the journal")
 	cmd.Flags().BoolVar(&e.dryRun, "dry-run", false, "print the ruleset and the difference, change nothing")
 	cmd.Flags().BoolVar(&e.confirm, "confirm", false, "confirm the change at once, without the kernel's way back")
+	cmd.Flags().BoolVar(&e.release, "release", false, "remove the table and forget what was in force")
+	cmd.Flags().BoolVar(&e.status, "status", false, "what is in force, and every step so far")
 	return cmd
 }
 
@@ -55,19 +70,10 @@ func (e *enforcing) run(ctx context.Context, file string) error {
 	if set, err = e.staged(set); err != nil {
 		return err
 	}
-	var members []topology.Member
-	err = e.with(ctx, func(s *session) error {
-		m, _, err := s.estateMap(ctx)
-		if err != nil {
-			return err
-		}
-		members, err = s.members(ctx, m)
-		return err
-	})
-	if err != nil {
-		return err
+	if e.established != string(enforcer.Keep) && e.established != string(enforcer.Cut) {
+		return usagef("--established %s: want keep or cut", e.established)
 	}
-	host, err := e.host(members, set)
+	host, err := e.host(ctx, set)
 	if err != nil {
 		return err
 	}
@@ -78,7 +84,7 @@ func (e *enforcing) run(ctx context.Context, file string) error {
 	if e.dryRun {
 		return e.show(want)
 	}
-	return e.apply(ctx, want, host)
+	return e.withEnforcer(func(f *enforcer.Enforcer) error { return e.apply(ctx, f, set, host) })
 }
 
 func readPolicy(file string) (*policy.Set, error) {
@@ -105,47 +111,6 @@ func (e *enforcing) staged(set *policy.Set) (*policy.Set, error) {
 	return set.AtStage(stage), nil
 }
 
-// host says what runs here: the named workloads, or those that hold one of this
-// machine's addresses. A machine that holds none is taken for a gateway.
-func (e *enforcing) host(members []topology.Member, set *policy.Set) (nft.Host, error) {
-	h := nft.Host{Mode: nft.ModeHost, Self: e.self, Networks: set.Networks, Workloads: hostWorkloads(members), Unconfirmed: map[string]time.Duration{}}
-	h.Name, _ = os.Hostname()
-	byAddr := map[netip.Addr]string{}
-	for _, w := range h.Workloads {
-		for _, a := range w.Addrs {
-			byAddr[a] = w.ID
-		}
-	}
-	if !e.confirm {
-		for _, p := range set.Policies {
-			if p.Stage == policy.Enforce {
-				h.Unconfirmed[p.Name] = e.cfg.Enforcer.ConfirmWithin
-			}
-		}
-	}
-	if e.gateway {
-		h.Mode = nft.ModeGateway
-		return h, nil
-	}
-	if len(h.Self) > 0 {
-		return h, nil
-	}
-	addrs, err := localAddrs()
-	if err != nil {
-		return h, err
-	}
-	for _, a := range addrs {
-		if id := byAddr[a]; id != "" {
-			h.Self = append(h.Self, id)
-		}
-	}
-	if len(h.Self) == 0 {
-		e.say("no workload of the map has an address of this machine: compiling for a gateway (name one with --workload)")
-		h.Mode = nft.ModeGateway
-	}
-	return h, nil
-}
-
 // hostWorkloads are the workloads with the addresses they hold now and their
 // effective labels.
 func hostWorkloads(members []topology.Member) []nft.Workload {
@@ -154,22 +119,6 @@ func hostWorkloads(members []topology.Member) []nft.Workload {
 		ws[i] = nft.Workload{ID: m.ID, Labels: m.Labels, Addrs: m.Addrs}
 	}
 	return ws
-}
-
-func localAddrs() ([]netip.Addr, error) {
-	list, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, fmt.Errorf("read this machine's addresses: %w", err)
-	}
-	var out []netip.Addr
-	for _, a := range list {
-		if n, ok := a.(*net.IPNet); ok {
-			if addr, ok := netip.AddrFromSlice(n.IP); ok && !addr.IsLoopback() {
-				out = append(out, addr.Unmap())
-			}
-		}
-	}
-	return out, nil
 }
 
 // show prints the ruleset and its difference from what the kernel holds.
@@ -202,20 +151,104 @@ func readKernel() (have nft.Ruleset, err error) {
 	return have, err
 }
 
-// apply puts the ruleset into the kernel and says what happens next.
-func (e *enforcing) apply(ctx context.Context, want nft.Ruleset, h nft.Host) (err error) {
+// apply puts the set in force and says what happens next.
+func (e *enforcing) apply(ctx context.Context, f *enforcer.Enforcer, set *policy.Set, host nft.Host) error {
+	v, err := f.Apply(ctx, enforcer.Request{Set: set, Host: host, Author: author(), Reason: e.reason,
+		Established: enforcer.Established(e.established)})
+	if err != nil {
+		return fmt.Errorf("enforce: %w", err)
+	}
+	e.say("version %d is in the kernel, read back and equal", v.Number)
+	if v.Deadline.IsZero() {
+		return nil
+	}
+	if e.confirm {
+		return f.Confirm(ctx)
+	}
+	e.say("not confirmed: at %s the kernel falls back to monitor by itself, unless you run `bulkhead confirm` before",
+		v.Deadline.Local().Format(time.TimeOnly))
+	return nil
+}
+
+// manage shows or ends what is in force.
+func (e *enforcing) manage(ctx context.Context, f *enforcer.Enforcer) error {
+	if e.release {
+		if err := f.Release(ctx, e.reason); err != nil {
+			return fmt.Errorf("release: %w", err)
+		}
+		e.say("the table is gone; this machine is as it was found")
+		return nil
+	}
+	st := f.Status()
+	steps, err := f.Journal()
+	if err != nil {
+		return err
+	}
+	if e.json {
+		return e.printJSON(map[string]any{"confirmed": st.Confirmed, "pending": st.Pending, "journal": steps})
+	}
+	for name, v := range map[string]*enforcer.Version{"confirmed": st.Confirmed, "waits to be confirmed": st.Pending} {
+		if v != nil {
+			fmt.Fprintf(e.out, "%s: version %d, policy %.12s, by %s\n", name, v.Number, v.Hash, v.Author)
+		}
+	}
+	rows := make([][]string, 0, len(steps))
+	for _, s := range steps {
+		rows = append(rows, []string{s.Time.Local().Format(time.DateTime), s.Event, fmt.Sprint(s.Version), s.Author, s.Detail})
+	}
+	return table(e.out, []string{"TIME", "EVENT", "VERSION", "BY", "DETAIL"}, rows)
+}
+
+// withEnforcer opens this machine's enforcer for one command.
+func (a *app) withEnforcer(f func(*enforcer.Enforcer) error) (err error) {
 	k, err := nft.Open(0)
 	if err != nil {
 		return fmt.Errorf("enforce: %w", err)
 	}
 	defer func() { err = errors.Join(err, k.Close()) }()
-	done, err := k.Apply(ctx, want)
+	e, err := enforcer.Open(a.enforcerOptions(k))
 	if err != nil {
-		return fmt.Errorf("enforce: %w", err)
+		return err
 	}
-	e.say("applied and read back: %d elements in %s", done.Elements, done.Took.Round(time.Millisecond))
-	if len(h.Unconfirmed) > 0 {
-		e.say("not confirmed: the kernel falls back to monitor in %s unless you run the same command with --confirm", e.cfg.Enforcer.ConfirmWithin)
+	return f(e)
+}
+
+func (a *app) enforcerOptions(k *nft.Kernel) enforcer.Options {
+	return enforcer.Options{Kernel: k, Dir: filepath.Join(a.cfg.DataDir, "enforcer"),
+		Gate: a.cfg.Enforcer.ConfirmWithin, CutConnections: enforcer.Cutter(k, 0)}
+}
+
+func confirmCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "confirm", Short: "Make the change that waits permanent", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withEnforcer(func(f *enforcer.Enforcer) error {
+				if err := f.Confirm(cmd.Context()); err != nil {
+					return fmt.Errorf("confirm: %w", err)
+				}
+				a.say("confirmed")
+				return nil
+			})
+		},
 	}
-	return nil
+}
+
+func rollbackCmd(a *app) *cobra.Command {
+	var to int
+	var why string
+	cmd := &cobra.Command{
+		Use: "rollback", Short: "Take the waiting change back, or return to an earlier version", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withEnforcer(func(f *enforcer.Enforcer) error {
+				if err := f.Rollback(cmd.Context(), to, why); err != nil {
+					return fmt.Errorf("rollback: %w", err)
+				}
+				a.say("rolled back")
+				return nil
+			})
+		},
+	}
+	cmd.Flags().IntVar(&to, "to", 0, "the version to return to; default: the one before")
+	cmd.Flags().StringVar(&why, "reason", "", "why, for the journal")
+	return cmd
 }

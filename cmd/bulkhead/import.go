@@ -224,5 +224,8 @@ func (s *session) rememberImport(ctx context.Context, file, hash string, st coll
 	if err != nil {
 		return err
 	}
+	if err := s.store.ReportHealth(ctx, healthOf(filepath.Base(file), collectorStages(st), time.Now())); err != nil {
+		return err
+	}
 	return s.save(ctx, docImport, hash, base, author(), "imported "+filepath.Base(file), doc)
 }

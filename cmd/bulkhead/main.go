@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"github.com/bulkhead/bulkhead/internal/task"
@@ -21,8 +22,8 @@ func main() {
 	}
 	ctx, stop := task.Notify(context.Background())
 	err := newRoot(os.Stdin, os.Stdout, os.Stderr).ExecuteContext(ctx)
-	if cause := context.Cause(ctx); cause != nil && err != nil {
-		err = cause
+	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), task.ErrSignal) {
+		err = task.ErrSignal
 	}
 	stop()
 	os.Exit(exitCode(err, os.Stderr))

@@ -18,6 +18,7 @@ import (
 	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/httpapi"
 	"github.com/bulkhead/bulkhead/internal/task"
+	"github.com/bulkhead/bulkhead/store"
 )
 
 func senseCmd(a *app) *cobra.Command {
@@ -74,12 +75,14 @@ func (s *session) sense(ctx context.Context, live liveFlags, serve bool) error {
 	err = task.Run(ctx, tasks...)
 	err = errors.Join(err, w.Close())
 	watch.print(os.Stderr)
-	return err
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	return errors.Join(err, watch.report(last))
 }
 
 // sensors opens everything the configuration names.
 func (s *session) sensors(w *stampedWriter, live liveFlags) ([]task.Task, *senseWatch, error) {
-	watch := &senseWatch{app: s.app, ready: make(chan struct{})}
+	watch := &senseWatch{app: s.app, store: s.store, ready: make(chan struct{})}
 	opt, err := s.app.collectorOptions()
 	if err != nil {
 		return nil, nil, err
@@ -137,6 +140,7 @@ type senseWatch struct {
 	decoder *netflow.Decoder
 	server  *netflow.Server
 	live    *collector.Live
+	store   *store.Store
 	ready   chan struct{}
 }
 
@@ -164,8 +168,21 @@ func (w *senseWatch) Run(ctx context.Context) error {
 			}
 		case <-minute.C:
 			w.print(os.Stderr)
+			if err := w.report(ctx); err != nil {
+				w.app.log.Warn("counters not stored", "error", err)
+			}
 		}
 	}
+}
+
+// report puts the counters into the store, where `bulkhead status` and other
+// machines see them.
+func (w *senseWatch) report(ctx context.Context) error {
+	name := w.app.cfg.Collector.Sensor
+	if name == "" {
+		name, _ = os.Hostname()
+	}
+	return w.store.ReportHealth(ctx, healthOf(name, w.stages(), time.Now()))
 }
 
 // stages gives the counters for the status page.
@@ -175,12 +192,9 @@ func (w *senseWatch) stages() []httpapi.Stage {
 		ls, ds := w.server.Stats(), w.decoder.Stats()
 		var kernel flow.Drops
 		kernel.Add(flow.DropKernel, ls.KernelDrops)
-		out = append(out,
-			httpapi.Stage{Name: "sockets", Unit: "datagrams", Received: ls.Received + ls.KernelDrops, Passed: ls.Received, Drops: httpapi.DropsOf(&kernel)},
-			httpapi.Stage{Name: "datagrams", Unit: "datagrams", Received: ds.Datagrams, Passed: ds.Decoded, Drops: httpapi.DropsOf(&ds.DatagramDrops)},
-			httpapi.Stage{Name: "sets", Unit: "sets", Received: ds.Sets, Passed: ds.TemplateSets + ds.DataSets, Drops: httpapi.DropsOf(&ds.SetDrops)},
-			httpapi.Stage{Name: "export records", Unit: "records", Received: ds.Rows, Passed: ds.Flows, Drops: httpapi.DropsOf(&ds.RowDrops)},
-			httpapi.Stage{Name: "biflows", Unit: "records", Received: ds.Stitch.Rows, Passed: ds.Stitch.Rows - ds.Stitch.Duplicates, Deduplicated: ds.Stitch.Duplicates})
+		out = append(out, httpapi.Stage{Name: "sockets", Unit: "datagrams", Received: ls.Received + ls.KernelDrops,
+			Passed: ls.Received, Drops: httpapi.DropsOf(&kernel)})
+		out = append(out, exportStages(ds)...)
 	}
 	if w.live != nil {
 		out = append(out, liveStages(w.live.Stats())...)
@@ -197,10 +211,30 @@ func (w *senseWatch) stages() []httpapi.Stage {
 func liveStages(st collector.Stats) []httpapi.Stage {
 	var kernel flow.Drops
 	kernel.Add(flow.DropKernel, st.Kernel.Dropped)
-	return []httpapi.Stage{
-		{Name: "interfaces", Unit: "packets", Received: st.Frames + st.Kernel.Dropped, Passed: st.Frames, Drops: httpapi.DropsOf(&kernel)},
+	interfaces := httpapi.Stage{Name: "interfaces", Unit: "packets", Received: st.Frames + st.Kernel.Dropped, Passed: st.Frames, Drops: httpapi.DropsOf(&kernel)}
+	return append([]httpapi.Stage{interfaces}, collectorStages(st)...)
+}
+
+// collectorStages are the counters of packets becoming flows, in a capture file or
+// on an interface.
+func collectorStages(st collector.Stats) []httpapi.Stage {
+	out := []httpapi.Stage{
 		{Name: "walk", Unit: "packets", Received: st.Frames, Passed: st.Walked + st.Exports, Drops: httpapi.DropsOf(&st.Walk)},
 		{Name: "flows", Unit: "packets", Received: st.Assemble.Packets, Passed: st.Assemble.Counted, Drops: httpapi.DropsOf(&st.Assemble.Drops)},
+	}
+	if st.Exports > 0 {
+		out = append(out, exportStages(st.NetFlow)...)
+	}
+	return out
+}
+
+// exportStages are the counters of export datagrams becoming flows.
+func exportStages(ds netflow.Stats) []httpapi.Stage {
+	return []httpapi.Stage{
+		{Name: "datagrams", Unit: "datagrams", Received: ds.Datagrams, Passed: ds.Decoded, Drops: httpapi.DropsOf(&ds.DatagramDrops)},
+		{Name: "sets", Unit: "sets", Received: ds.Sets, Passed: ds.TemplateSets + ds.DataSets, Drops: httpapi.DropsOf(&ds.SetDrops)},
+		{Name: "export records", Unit: "records", Received: ds.Rows, Passed: ds.Flows, Drops: httpapi.DropsOf(&ds.RowDrops)},
+		{Name: "biflows", Unit: "records", Received: ds.Stitch.Rows, Passed: ds.Stitch.Rows - ds.Stitch.Duplicates, Deduplicated: ds.Stitch.Duplicates},
 	}
 }
 

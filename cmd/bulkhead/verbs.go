@@ -7,7 +7,8 @@ func verbs(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		importCmd(a), senseCmd(a), inventoryCmd(a), mapCmd(a), changesCmd(a), pathCmd(a), labelsCmd(a),
 		recommendCmd(a), tightenCmd(a), policyCmd(a), simulateCmd(a), readinessCmd(a), reachCmd(a), exportCmd(a),
-		enforceCmd(a),
+		enforceCmd(a), confirmCmd(a), rollbackCmd(a), agentCmd(a), violationsCmd(a),
+		statusCmd(a),
 		serveCmd(a), demoCmd(a), scenarioCmd(a), checkCmd(a), versionCmd(a),
 	}
 }

@@ -82,7 +82,7 @@ func Default() Config {
 			ExportPorts: []uint16{2055, 2056, 4432, 4739, 4740, 6343, 9025, 9555, 9995, 9996},
 		},
 		Map: Map{
-			Inside: []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"},
+			Inside: []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "fc00::/7"},
 			Window: 30 * 24 * time.Hour,
 		},
 		Enforcer: Enforcer{ConfirmWithin: 2 * time.Minute},

@@ -27,15 +27,17 @@ type Task interface {
 var ErrSignal = errors.New("interrupted")
 
 // Run runs all tasks until one fails, ctx ends, or all are done. Errors name the
-// task.
+// task. A task that ends because ctx did has not failed.
 func Run(ctx context.Context, tasks ...Task) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, t := range tasks {
 		g.Go(func() error {
-			if err := t.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
-				return fmt.Errorf("%s: %w", t, err)
+			err := t.Run(ctx)
+			stopped := ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)))
+			if err == nil || stopped {
+				return nil
 			}
-			return nil
+			return fmt.Errorf("%s: %w", t, err)
 		})
 	}
 	return g.Wait()

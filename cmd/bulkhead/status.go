@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bulkhead/bulkhead/flow"
+	"github.com/bulkhead/bulkhead/httpapi"
+	"github.com/bulkhead/bulkhead/store"
+	"github.com/bulkhead/bulkhead/topology"
+)
+
+func statusCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "What is stored, and what every sensor received, kept and dropped", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), func(s *session) error { return s.status(cmd.Context()) })
+		},
+	}
+}
+
+func (s *session) status(ctx context.Context) error {
+	first, last, err := s.store.Window(ctx)
+	if err != nil {
+		return err
+	}
+	rows, err := s.store.Rows(ctx)
+	if err != nil {
+		return err
+	}
+	health, err := s.store.Health(ctx)
+	if err != nil {
+		return err
+	}
+	if s.app.json {
+		return s.app.printJSON(map[string]any{"store": s.engine.String(), "first": first, "last": last, "records": rows, "sensors": health})
+	}
+	fmt.Fprintf(s.app.out, "store: %s\nrecords: %d, from %s to %s\n\n", s.engine, rows, day(first), day(last))
+	return table(s.app.out, []string{"SENSOR", "STAGE", "LAST REPORT", "STATE", "RECEIVED", "PASSED", "SEEN TWICE", "DROPPED"}, healthRows(health))
+}
+
+func healthRows(health []store.SensorHealth) [][]string {
+	rows := make([][]string, 0, len(health))
+	for _, h := range health {
+		c := h.Counters
+		rows = append(rows, []string{h.Sensor, h.Kind, h.Time.Format(time.DateTime), h.State,
+			fmt.Sprint(c["received"]), fmt.Sprint(c["passed"]), fmt.Sprint(c["deduplicated"]), dropWords(h.Drops)})
+	}
+	return rows
+}
+
+func dropWords(drops map[string]uint64) string {
+	var words []string
+	for reason, n := range drops {
+		words = append(words, fmt.Sprintf("%d %s", n, reason))
+	}
+	if len(words) == 0 {
+		return "-"
+	}
+	sort.Strings(words)
+	return strings.Join(words, ", ")
+}
+
+// healthOf turns the counters of a sensor's stages into reports for the store.
+func healthOf(sensor string, stages []httpapi.Stage, now time.Time) []store.SensorHealth {
+	out := make([]store.SensorHealth, 0, len(stages))
+	for _, st := range stages {
+		h := store.SensorHealth{Time: now, Sensor: sensor, Kind: st.Name, State: "ok",
+			Counters: map[string]uint64{"received": st.Received, "passed": st.Passed, "deduplicated": st.Deduplicated}, Drops: map[string]uint64{}}
+		for _, d := range st.Drops {
+			h.Drops[d.Reason] = d.Count
+			if d.Reason == flow.DropKernel.String() || d.Reason == flow.DropSpoolFull.String() {
+				h.State = "losing"
+			}
+		}
+		out = append(out, h)
+	}
+	return out
+}
+
+// partyName is how a person knows one end: the workload's name, or the address.
+func partyName(w *topology.Workload, p flow.Party) string {
+	switch {
+	case w == nil:
+		return p.Addr.String()
+	case w.Name != "":
+		return w.Name
+	}
+	return w.ID
+}
