@@ -25,7 +25,7 @@ type Options struct {
 	// are told apart for one server's port.
 	Budget int
 	// HoldWeak is how many records whose direction is a guess are held back, in
-	// the hope that more of the data set tells; 0 means 32,768.
+	// the hope that more of the data set tells; 0 means 16,384.
 	HoldWeak int
 	// HoldFor lets such records go after this long at the latest; 0 means at the
 	// end, which suits a file.
@@ -66,7 +66,7 @@ func (o Options) withDefaults() Options {
 		o.Budget = 64
 	}
 	if o.HoldWeak <= 0 {
-		o.HoldWeak = 32768
+		o.HoldWeak = 16384
 	}
 	if o.Learner == nil {
 		o.Learner = direction.New(direction.Options{})

@@ -27,6 +27,9 @@ func (t *Table) hold(r *flow.Record) {
 	if len(t.weak) == 0 {
 		t.weakSince = t.now
 	}
+	if t.weak == nil {
+		t.weak = make([]flow.Record, 0, t.o.HoldWeak) // whole: growing would leave as much again to the collector
+	}
 	if t.weak = append(t.weak, *r); len(t.weak) >= t.o.HoldWeak {
 		t.releaseWeak()
 	}
