@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/bulkhead/bulkhead/policy"
 	"github.com/bulkhead/bulkhead/topology"
@@ -157,23 +156,7 @@ func (e *estate) priority(i int32) topology.Priority {
 }
 
 // PartyOf is a node of the map as a policy sees it.
-func PartyOf(m *topology.Map, i int32) policy.Party {
-	n := &m.Graph.Nodes[i]
-	p := policy.Party{Workload: n.Inside(), Labels: labelsOf(m, i)}
-	switch {
-	case len(n.Addrs) > 0:
-		p.Addr = n.Addrs[0]
-	case n.Kind == topology.NodeInternet:
-		p.Addr = policy.Internet().Prefixes[0].Addr() // any public address is like any other
-	}
-	if n.Kind == topology.NodeNetwork {
-		p.Domains = n.Names
-		if domain, ok := strings.CutPrefix(n.ID, domainPrefix); ok {
-			p.Domains = append([]string{domain}, p.Domains...)
-		}
-	}
-	return p
-}
+func PartyOf(m *topology.Map, i int32) policy.Party { return policy.PartyOf(m, i) }
 
 // Prefixes of the ids of nodes that are not workloads (topology.Node.ID).
 const (

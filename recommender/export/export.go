@@ -42,6 +42,7 @@ func Formats() []Format {
 		{"yaml", "Policy documents", ".yaml", "application/yaml", writeYAML},
 		{"json", "Everything, for programs", ".json", "application/json", writeJSON},
 		{"markdown", "Review pack as Markdown", ".md", "text/markdown; charset=utf-8", writeMarkdown},
+		{"html", "Review pack as one HTML page", ".html", "text/html; charset=utf-8", writeHTML},
 		{"csv", "Rules with evidence, for a spreadsheet", ".csv", "text/csv; charset=utf-8", writeCSV},
 		{"iptables", "iptables-save chains for a gateway (load the ipset file first)", ".rules", "text/plain; charset=utf-8", writeIPTables},
 		{"ip6tables", "ip6tables-save chains for a gateway (load the ipset file first)", ".rules6", "text/plain; charset=utf-8", writeIP6Tables},
@@ -54,6 +55,10 @@ func Formats() []Format {
 		{"capirca-networks", "networks the capirca policy uses", ".net", "text/plain; charset=utf-8", writeCapircaNetworks},
 		{"capirca-services", "services the capirca policy uses", ".svc", "text/plain; charset=utf-8", writeCapircaServices},
 		{"aerleon", "aerleon policy, networks and services", ".aerleon.yaml", "application/yaml", writeAerleon},
+		{"windows", "Windows Firewall, PowerShell", ".ps1", "text/plain; charset=utf-8", writeWindows},
+		{"terraform-aws", "Terraform: AWS security groups", ".aws.tf", "text/plain; charset=utf-8", writeAWS},
+		{"terraform-azure", "Terraform: Azure network security group", ".azure.tf", "text/plain; charset=utf-8", writeAzure},
+		{"terraform-google", "Terraform: Google VPC firewall", ".google.tf", "text/plain; charset=utf-8", writeGoogle},
 	}
 }
 

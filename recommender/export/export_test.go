@@ -137,6 +137,23 @@ func TestMarkdownHoldsHostileText(t *testing.T) {
 	}
 }
 
+// The page holds no script and as many elements whatever the names are.
+func TestHTMLHoldsHostileText(t *testing.T) {
+	in := shop(t)
+	withDescription(&in, "plain")
+	want, _ := render(t, "html", in)
+	for _, text := range hostile {
+		withDescription(&in, "x"+strings.Map(dropControls, text))
+		got, _ := render(t, "html", in)
+		if strings.Count(got, "<") != strings.Count(want, "<") {
+			t.Errorf("%q makes %d tags of %d", text, strings.Count(got, "<"), strings.Count(want, "<"))
+		}
+		if strings.Contains(got, "<script") {
+			t.Errorf("%q is a script", text)
+		}
+	}
+}
+
 func withDescription(in *export.Input, text string) {
 	set := *in.Set
 	p := set.Policies[0]
