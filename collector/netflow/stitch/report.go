@@ -9,14 +9,13 @@ import (
 // report makes records of what waits in entry i and moves it to the idle list.
 func (s *Stitcher) report(i uint32) {
 	e := &s.t.slab[i]
-	rows := e.half[0].rows + e.half[1].rows
-	if rows > 0 {
+	if rows := e.half[0].rows + e.half[1].rows; rows > 0 {
 		e.outcome = s.outcome(e)
 		s.decide(e)
 		if (e.outcome == flow.OneWay || e.outcome == flow.Unanswered) && e.answers() {
 			e.outcome = flow.Established
 		}
-		s.emit(e, &s.t.rare[i], s.record(e))
+		s.pass(e, &s.t.rare[i])
 		s.stats.Reported += uint64(rows)
 	}
 	for ; e.told < e.numOthers; e.told++ {
@@ -35,10 +34,24 @@ func (s *Stitcher) report(i uint32) {
 	s.t.push(&s.t.idle, i)
 }
 
+// attempt reports whether e came to nothing.
+func (e *entry) attempt() bool { return e.outcome == flow.Unanswered || e.outcome == flow.Refused }
+
+// pass makes a record of e, unless it is one attempt too many, which folds.
+func (s *Stitcher) pass(e *entry, x *rare) {
+	if e.attempt() && e.split == 0 {
+		s.emit(e, x, &s.scratch)
+		if !s.folder.Takes(&s.scratch) {
+			*s.record(e) = s.scratch
+		}
+		return
+	}
+	s.emit(e, x, s.record(e))
+}
+
 // record makes room for a record of e: among those held back when e's direction
 // is a guess, else among those to be passed on.
 func (s *Stitcher) record(e *entry) *flow.Record {
-	s.stats.Records++
 	if v := (direction.Verdict{Evidence: e.evidence, Confidence: e.confidence}); !v.Weak() || !flow.HasPorts(e.key.proto) {
 		s.out = append(s.out, flow.Record{})
 		return &s.out[len(s.out)-1]
@@ -88,7 +101,11 @@ func (x *rare) nat(e *entry) (n flow.NAT) {
 
 // sight appends a record that counts nothing and says that another exporter saw
 // the flow too.
+// What came to nothing is not worth it.
 func (s *Stitcher) sight(e *entry, exporter uint32) {
+	if e.attempt() {
+		return
+	}
 	r := s.record(e)
 	s.describe(r, e, exporter)
 	r.First = earliest(e.half[0].covered, e.half[1].covered)

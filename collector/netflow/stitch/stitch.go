@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/bulkhead/bulkhead/collector/direction"
+	"github.com/bulkhead/bulkhead/collector/fold"
 	"github.com/bulkhead/bulkhead/collector/netflow/plan"
 	"github.com/bulkhead/bulkhead/flow"
 )
@@ -22,6 +23,9 @@ type Options struct {
 	// HoldWeak is how many records whose direction is a guess are held back, for up
 	// to Wait, and decided again with what was learned meanwhile; 0 means 16,384.
 	HoldWeak int
+	// Budget is how many refused or unanswered flows one client gets records of its
+	// own for in a minute; what is beyond folds. 0 means fold.DefaultBudget.
+	Budget int
 	// KeepDuplicates counts every record, even the same flow from two exporters.
 	KeepDuplicates bool
 	// Learner decides directions; nil means one of its own.
@@ -39,7 +43,7 @@ type Source struct {
 }
 
 // Stats says what became of rows. Rows = Duplicates + Reported + those waiting;
-// Records are counted when made, those still held back too.
+// Records that are held back, or that others fold into, count when they are let go.
 type Stats struct {
 	Rows       uint64 // added
 	Duplicates uint64 // already counted from another observation point
@@ -47,6 +51,7 @@ type Stats struct {
 	Records    uint64 // records made
 	Sightings  uint64 // of Records: those that only name a further exporter
 	Evicted    uint64 // flows reported early because the table was full
+	Folded     uint64 // refused or unanswered flows without a record of their own
 	Flows      int    // in the table now
 }
 
@@ -56,6 +61,8 @@ type Stitcher struct {
 	t         *table
 	learner   *direction.Learner
 	exporters []exporter
+	folder    *fold.Folder
+	scratch   flow.Record
 	out       []flow.Record
 	weak      []flow.Record // held back
 	weakSince flow.Time     // when the first of them came
@@ -97,7 +104,9 @@ func New(o Options) *Stitcher {
 	if o.Learner == nil {
 		o.Learner = direction.New(direction.Options{Seed: o.Seed})
 	}
-	return &Stitcher{o: o, t: newTable(o.MaxFlows, o.Seed), learner: o.Learner}
+	s := &Stitcher{o: o, t: newTable(o.MaxFlows, o.Seed), learner: o.Learner}
+	s.folder = fold.New(o.Budget, func(r *flow.Record) { s.out = append(s.out, *r) })
+	return s
 }
 
 // Exporter registers an exporter under the name its records will carry.
@@ -109,7 +118,8 @@ func (s *Stitcher) Exporter(sensor string) uint32 {
 // Stats returns the counters.
 func (s *Stitcher) Stats() Stats {
 	st := s.stats
-	st.Flows = s.t.len()
+	st.Records += uint64(len(s.out))
+	st.Flows, st.Folded = s.t.len(), s.folder.Folded()
 	return st
 }
 
@@ -117,7 +127,10 @@ func (s *Stitcher) Stats() Stats {
 func (s *Stitcher) Out() []flow.Record { return s.out }
 
 // Reset forgets the records that Out returned; their memory is used again.
-func (s *Stitcher) Reset() { s.out = s.out[:0] }
+func (s *Stitcher) Reset() {
+	s.stats.Records += uint64(len(s.out))
+	s.out = s.out[:0]
+}
 
 // Add takes rows, seen at the collector's time at. Their Sampling says by what
 // their counters are multiplied: the operator's word and options data are already
@@ -245,7 +258,7 @@ func (s *Stitcher) restart(i uint32, src *Source, r *plan.Row) {
 }
 
 func (e *entry) begin(src *Source, r *plan.Row) {
-	e.id = hash(&e.key, 0) ^ fold(uint64(r.First), 0x2545f4914f6cdd1d)
+	e.id = hash(&e.key, 0) ^ mix(uint64(r.First), 0x2545f4914f6cdd1d)
 	if e.id == 0 {
 		e.id = 1
 	}
@@ -260,7 +273,7 @@ func point(src *Source, r *plan.Row) uint64 {
 	if r.Egress {
 		x |= 1
 	}
-	return fold(p^0x9e3779b97f4a7c15, x^0xd6e8feb86659fd93)
+	return mix(p^0x9e3779b97f4a7c15, x^0xd6e8feb86659fd93)
 }
 
 // duplicate reports whether r covers time that another observation point has
@@ -318,6 +331,7 @@ func (s *Stitcher) Expire(now flow.Time) {
 	for i := s.t.waiting.head; i != none && now.Sub(s.t.slab[i].since) >= s.o.Wait; i = s.t.waiting.head {
 		s.report(i)
 	}
+	s.folder.Expire(now)
 	if len(s.weak) > 0 && now.Sub(s.weakSince) >= s.o.Wait {
 		s.release()
 	}
@@ -332,6 +346,7 @@ func (s *Stitcher) Flush() {
 	for i := s.t.waiting.head; i != none; i = s.t.waiting.head {
 		s.report(i)
 	}
+	s.folder.Flush()
 	s.release()
 }
 

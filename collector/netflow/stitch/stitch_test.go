@@ -295,6 +295,34 @@ func TestFirstPacketFlagsAreProof(t *testing.T) {
 	}
 }
 
+// A scan makes a bounded number of records, which say how much they stand for, and
+// hides nothing that is established.
+func TestScansFold(t *testing.T) {
+	const probes = 5000
+	g := newRig(stitch.Options{Budget: 50})
+	for i := range probes {
+		r := up(0, 0, 1, flow.SYN)
+		r.Dst.Lo, r.DstPort = r.Dst.Lo+uint64(i/1000)<<8, uint16(1000+i)
+		g.add(&g.a, 1, r)
+	}
+	g.add(&g.a, 1, up(0, 9, 5, full), down(0, 9, 4, full))
+	g.Flush()
+	var records, folded, established int
+	for _, r := range g.Out() {
+		if r.Outcome == flow.Established {
+			established++
+			continue
+		}
+		records, folded = records+1, folded+int(r.Folded)
+	}
+	if records > 60 || records+folded != probes || established != 1 {
+		t.Errorf("%d records that stand for %d more attempts, want %d in all; %d established", records, folded, probes, established)
+	}
+	if s := g.Stats(); s.Folded != uint64(folded) || s.Reported != probes+2 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // A table full of waiting halves still reports each of them, and never grows.
 func TestBoundedTable(t *testing.T) {
 	const limit, flows = 64, 1000 // all of them wait: none can be forgotten for free
@@ -309,7 +337,7 @@ func TestBoundedTable(t *testing.T) {
 	}
 	g.Flush()
 	s := g.Stats()
-	if s.Reported != flows || len(g.Out()) != flows || s.Evicted != flows-limit {
+	if s.Reported != flows || len(g.Out()) != flows || s.Folded != 0 || s.Evicted != flows-limit {
 		t.Errorf("%+v", s)
 	}
 }

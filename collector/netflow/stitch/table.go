@@ -107,12 +107,12 @@ func newTable(limit int, seed uint64) *table {
 // hash mixes a key by multiplication folding, as wyhash does. With a secret seed
 // traffic cannot be made to collide; with seed 0 it gives flow identities.
 func hash(k *key, seed uint64) uint64 {
-	h := fold(k.a.Hi^seed^0x9e3779b97f4a7c15, k.a.Lo^0xe7037ed1a0b428db)
-	h = fold(h^k.b.Hi, k.b.Lo^0x8ebc6af09c88c6e3)
-	return fold(h^uint64(k.portA)<<48^uint64(k.portB)<<32^uint64(k.scope), uint64(k.proto)^seed^0x589965cc75374cc3)
+	h := mix(k.a.Hi^seed^0x9e3779b97f4a7c15, k.a.Lo^0xe7037ed1a0b428db)
+	h = mix(h^k.b.Hi, k.b.Lo^0x8ebc6af09c88c6e3)
+	return mix(h^uint64(k.portA)<<48^uint64(k.portB)<<32^uint64(k.scope), uint64(k.proto)^seed^0x589965cc75374cc3)
 }
 
-func fold(a, b uint64) uint64 {
+func mix(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a, b)
 	return hi ^ lo
 }
