@@ -45,13 +45,16 @@ func (l *Lab) Tutorial() ([]Step, error) {
 		{"how far the vendor would get", bulkhead + "reach net:vendor-vpn --policy $LAB/policy.yaml", false},
 		{"monitor: on the router, nothing is blocked", router + "enforce $LAB/policy.yaml --gateway --mode monitor", false},
 		{"the vendor still reaches a store's files", try(TooMuch()), false},
-		{"enforce", router + "enforce $LAB/policy.yaml --gateway --mode enforce --confirm", false},
+		{"enforce: the kernel will fall back by itself unless confirmed", router + "enforce $LAB/policy.yaml --gateway --mode enforce", false},
 		{"the vendor reaches the building management", try(GetAddr("vendor", "bms", 443)), false},
 		{"a till still reaches the payment gateway", try(Get("till1", "gateway", 9443)), false},
 		{"the shop still sells", try(GetAddr("shopper", "web", 80)), false},
 		{"the vendor does not reach the store's files any more", try(TooMuch()), true},
-		{"back to monitor", router + "enforce $LAB/policy.yaml --gateway --mode monitor", false},
+		{"it is as it should be: make it last", router + "confirm", false},
+		{"what happened so far", router + "enforce --status", false},
+		{"roll back", router + "rollback", false},
 		{"as it was", try(TooMuch()), false},
+		{"and leave no trace", router + "enforce --release", false},
 	}, nil
 }
 
