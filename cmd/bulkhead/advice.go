@@ -9,6 +9,7 @@ import (
 	"github.com/bulkhead/bulkhead/policy"
 	"github.com/bulkhead/bulkhead/recommender"
 	"github.com/bulkhead/bulkhead/recommender/export"
+	"github.com/bulkhead/bulkhead/store"
 	"github.com/bulkhead/bulkhead/topology"
 )
 
@@ -101,4 +102,19 @@ func (b *backend) Export(ctx context.Context, q httpapi.ExportQuery, w io.Writer
 		return nil, httpapi.Errorf(httpapi.CodeInvalid, "%v", err)
 	}
 	return losses, nil
+}
+
+// Violations implements httpapi.ViolationSource.
+func (b *backend) Violations(ctx context.Context, q httpapi.ViolationQuery) ([]policy.Violation, error) {
+	return b.s.store.Violations(ctx, store.ViolationQuery{Query: store.Query{Since: q.Since, Until: q.Until},
+		Policy: q.Policy, EnforcedOnly: q.BlockedOnly, Limit: q.Limit})
+}
+
+// Readiness implements httpapi.ReadinessSource.
+func (b *backend) Readiness(ctx context.Context, w httpapi.Window) ([]policy.Readiness, error) {
+	m, probes, err := b.view(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	return b.s.readiness(ctx, m, probes, recommender.DefaultHorizon)
 }

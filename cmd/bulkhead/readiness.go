@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/policy"
 	"github.com/bulkhead/bulkhead/recommender"
+	"github.com/bulkhead/bulkhead/store"
+	"github.com/bulkhead/bulkhead/topology"
 )
 
 func readinessCmd(a *app) *cobra.Command {
@@ -20,7 +24,10 @@ func readinessCmd(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				list := recommender.Readiness(m, probes, nil, horizon)
+				list, err := s.readiness(cmd.Context(), m, probes, horizon)
+				if err != nil {
+					return err
+				}
 				if a.json {
 					return a.printJSON(list)
 				}
@@ -38,6 +45,16 @@ func readinessCmd(a *app) *cobra.Command {
 	w.flags(cmd)
 	cmd.Flags().IntVar(&horizon, "days", recommender.DefaultHorizon, "days ahead")
 	return cmd
+}
+
+// readiness estimates from the days on which each edge of the map's window was
+// seen.
+func (s *session) readiness(ctx context.Context, m *topology.Map, probes []flow.Probe, horizon int) ([]policy.Readiness, error) {
+	days, err := s.store.Incidence(ctx, store.Query{Since: m.Since, Until: m.Until})
+	if err != nil {
+		return nil, err
+	}
+	return recommender.Readiness(m, probes, days, horizon), nil
 }
 
 func tightenCmd(a *app) *cobra.Command {
