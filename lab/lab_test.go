@@ -2,7 +2,9 @@ package lab_test
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -116,7 +118,8 @@ func TestCaptureAndExportGiveTheTrueMap(t *testing.T) {
 
 func TestNothingIsLeftBehind(t *testing.T) {
 	testenv.Need(t, programs...)
-	before := namespaces(t)
+	mine := fmt.Sprintf("bhlab%d-", os.Getpid())
+	before := namespaces(t, mine)
 	l, err := lab.Up(t.Context(), lab.Options{WithoutTap: true, Topology: &lab.Topology{Segments: []string{"a"}, Hosts: []lab.HostSpec{{Name: "x", Segment: "a", Services: []lab.Service{lab.Redis()}}}}})
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +130,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff(before, namespaces(t)); diff != "" {
+	if diff := cmp.Diff(before, namespaces(t, mine)); diff != "" {
 		t.Errorf("namespaces (-before +after):\n%s", diff)
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
@@ -135,17 +138,41 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	}
 }
 
-// namespaces of this process's labs.
-func namespaces(t *testing.T) (out []string) {
+// namespaces returns those whose name begins with the prefix.
+func namespaces(t *testing.T, prefix string) (out []string) {
 	t.Helper()
 	entries, err := os.ReadDir("/run/netns")
 	if err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), "bhlab") {
+		if strings.HasPrefix(e.Name(), prefix) {
 			out = append(out, e.Name())
 		}
 	}
 	return out
+}
+
+// What a killed lab left behind goes when the next one comes up.
+func TestLeftoversOfTheDeadAreSwept(t *testing.T) {
+	testenv.Need(t, programs...)
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	left := fmt.Sprintf("bhlab%d-1-left", dead.Process.Pid)
+	if out, err := exec.Command("ip", "netns", "add", left).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	sleeper := exec.Command("ip", "netns", "exec", left, "sleep", "600")
+	if err := sleeper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	up(t, lab.Options{WithoutTap: true, Topology: &lab.Topology{Segments: []string{"a"}, Hosts: []lab.HostSpec{{Name: "x", Segment: "a"}}}})
+	if len(namespaces(t, left)) > 0 {
+		t.Errorf("%s is still there", left)
+	}
+	if err := sleeper.Wait(); err == nil {
+		t.Error("a process in it ended by itself, want killed")
+	}
 }
