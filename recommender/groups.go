@@ -115,7 +115,11 @@ func (e *estate) keyOf(i int32) groupKey {
 			return groupKey{node: n.ID} // a name from the wire that no document may hold
 		}
 	}
-	return groupKey{role: l[topology.LabelRole], appKey: appKey{l[topology.LabelApp], l[topology.LabelEnv]}}
+	k := groupKey{role: l[topology.LabelRole], appKey: appKey{l[topology.LabelApp], l[topology.LabelEnv]}}
+	if supports(e.infra[i]) && mentions(k.role, workstationWords) {
+		return groupKey{node: n.ID, appKey: k.appKey} // a server among machines people sit at: no rule for it may open them
+	}
+	return k
 }
 
 // unclaimed reports whether a node is an address that an estate with an inventory

@@ -30,6 +30,7 @@ type Format struct {
 	Title       string
 	Extension   string // with the dot
 	ContentType string
+	Enforces    bool // for an enforcement point; otherwise for people and programs
 	write       func(io.Writer, *Input) (losses []string, err error)
 }
 
@@ -39,30 +40,31 @@ var ErrUnknownFormat = errors.New("unknown export format")
 // Formats lists what Write can write, those for review first.
 func Formats() []Format {
 	return []Format{
-		{"yaml", "Policy documents", ".yaml", "application/yaml", writeYAML},
-		{"json", "Everything, for programs", ".json", "application/json", writeJSON},
-		{"markdown", "Review pack as Markdown", ".md", "text/markdown; charset=utf-8", writeMarkdown},
-		{"html", "Review pack as one HTML page", ".html", "text/html; charset=utf-8", writeHTML},
-		{"csv", "Rules with evidence, for a spreadsheet", ".csv", "text/csv; charset=utf-8", writeCSV},
-		{"iptables", "iptables-save chains for a gateway (load the ipset file first)", ".rules", "text/plain; charset=utf-8", writeIPTables},
-		{"ip6tables", "ip6tables-save chains for a gateway (load the ipset file first)", ".rules6", "text/plain; charset=utf-8", writeIP6Tables},
-		{"ipset", "the address sets iptables and ip6tables use", ".ipset", "text/plain; charset=utf-8", writeIPSet},
-		{"networkpolicy", "Kubernetes NetworkPolicies", ".yaml", "application/yaml", writeNetworkPolicy},
-		{"cilium", "Cilium clusterwide policies", ".yaml", "application/yaml", writeCilium},
-		{"calico", "Calico global policies, staged unless enforced", ".yaml", "application/yaml", writeCalico},
-		{"clusternetworkpolicy", "Kubernetes ClusterNetworkPolicies (v1alpha2)", ".yaml", "application/yaml", writeClusterPolicy},
-		{"capirca", "capirca policy for Cisco, Arista, Juniper and others", ".pol", "text/plain; charset=utf-8", writeCapircaPolicy},
-		{"capirca-networks", "networks the capirca policy uses", ".net", "text/plain; charset=utf-8", writeCapircaNetworks},
-		{"capirca-services", "services the capirca policy uses", ".svc", "text/plain; charset=utf-8", writeCapircaServices},
-		{"aerleon", "aerleon policy, networks and services", ".aerleon.yaml", "application/yaml", writeAerleon},
-		{"windows", "Windows Firewall, PowerShell", ".ps1", "text/plain; charset=utf-8", writeWindows},
-		{"terraform-aws", "Terraform: AWS security groups", ".aws.tf", "text/plain; charset=utf-8", writeAWS},
-		{"terraform-azure", "Terraform: Azure network security group", ".azure.tf", "text/plain; charset=utf-8", writeAzure},
-		{"terraform-google", "Terraform: Google VPC firewall", ".google.tf", "text/plain; charset=utf-8", writeGoogle},
+		{"yaml", "Policy documents", ".yaml", "application/yaml", false, writeYAML},
+		{"json", "Everything, for programs", ".json", "application/json", false, writeJSON},
+		{"markdown", "Review pack as Markdown", ".md", "text/markdown; charset=utf-8", false, writeMarkdown},
+		{"html", "Review pack as one HTML page", ".html", "text/html; charset=utf-8", false, writeHTML},
+		{"csv", "Rules with evidence, for a spreadsheet", ".csv", "text/csv; charset=utf-8", false, writeCSV},
+		{"iptables", "iptables-save chains for a gateway (load the ipset file first)", ".rules", "text/plain; charset=utf-8", true, writeIPTables},
+		{"ip6tables", "ip6tables-save chains for a gateway (load the ipset file first)", ".rules6", "text/plain; charset=utf-8", true, writeIP6Tables},
+		{"ipset", "the address sets iptables and ip6tables use", ".ipset", "text/plain; charset=utf-8", true, writeIPSet},
+		{"networkpolicy", "Kubernetes NetworkPolicies", ".yaml", "application/yaml", true, writeNetworkPolicy},
+		{"cilium", "Cilium clusterwide policies", ".yaml", "application/yaml", true, writeCilium},
+		{"calico", "Calico global policies, staged unless enforced", ".yaml", "application/yaml", true, writeCalico},
+		{"clusternetworkpolicy", "Kubernetes ClusterNetworkPolicies (v1alpha2)", ".yaml", "application/yaml", true, writeClusterPolicy},
+		{"capirca", "capirca policy for Cisco, Arista, Juniper and others", ".pol", "text/plain; charset=utf-8", true, writeCapircaPolicy},
+		{"capirca-networks", "networks the capirca policy uses", ".net", "text/plain; charset=utf-8", true, writeCapircaNetworks},
+		{"capirca-services", "services the capirca policy uses", ".svc", "text/plain; charset=utf-8", true, writeCapircaServices},
+		{"aerleon", "aerleon policy, networks and services", ".aerleon.yaml", "application/yaml", true, writeAerleon},
+		{"windows", "Windows Firewall, PowerShell", ".ps1", "text/plain; charset=utf-8", true, writeWindows},
+		{"terraform-aws", "Terraform: AWS security groups", ".aws.tf", "text/plain; charset=utf-8", true, writeAWS},
+		{"terraform-azure", "Terraform: Azure network security group", ".azure.tf", "text/plain; charset=utf-8", true, writeAzure},
+		{"terraform-google", "Terraform: Google VPC firewall", ".google.tf", "text/plain; charset=utf-8", true, writeGoogle},
 	}
 }
 
 // Write writes one file and returns what it could not say, sentence by sentence.
+// For an enforcement point drafts count as monitored.
 func Write(w io.Writer, format string, in Input) (losses []string, err error) {
 	for _, f := range Formats() {
 		if f.Name != format {
@@ -70,6 +72,9 @@ func Write(w io.Writer, format string, in Input) (losses []string, err error) {
 		}
 		if err := in.Set.Validate(); err != nil {
 			return nil, fmt.Errorf("export %s: %w", format, err)
+		}
+		if f.Enforces {
+			in.Set = in.Set.Live()
 		}
 		losses, err := f.write(w, &in)
 		if err != nil {

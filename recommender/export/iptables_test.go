@@ -69,11 +69,11 @@ func TestIPTablesAgreesWithEvaluate(t *testing.T) {
 		}
 		for range 30 {
 			f := randomFlow(t, in)
-			want := policy.Evaluate(in.Set, f).Outcome
+			want := policy.Evaluate(in.Set.Live(), f).Outcome
 			got := fw[f.Client.Addr.Is6()].walk(t, f)
 			same := got == want || (got == policy.Allowed && want == policy.Untouched)
 			if !same {
-				t.Fatalf("%s → %s %s: chains say %s, Evaluate %+v\n%s", f.Client.Addr, f.Server.Addr, f.Service, got, policy.Evaluate(in.Set, f), fw[f.Client.Addr.Is6()].text)
+				t.Fatalf("%s → %s %s: chains say %s, Evaluate %+v\n%s", f.Client.Addr, f.Server.Addr, f.Service, got, policy.Evaluate(in.Set.Live(), f), fw[f.Client.Addr.Is6()].text)
 			}
 		}
 	})

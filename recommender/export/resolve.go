@@ -198,10 +198,17 @@ func (r *resolved) inOrder(policies []*policy.Policy) (out []orderedRule) {
 
 // stageLoss notes that a target enforces whatever it is given.
 func (r *resolved) stageLoss() {
+	var names []string
 	for i := range r.in.Set.Policies {
 		if p := &r.in.Set.Policies[i]; p.Stage != policy.Enforce {
-			r.lose("policy %q is in stage %s: this format has no monitoring, applying it enforces", p.Name, p.Stage)
+			names = append(names, p.Name)
 		}
+	}
+	if n := len(names); n > 4 {
+		names = append(names[:4], fmt.Sprintf("%d more", n-4))
+	}
+	if len(names) > 0 {
+		r.lose("this format has no monitoring: applying it enforces %s, not in stage enforce", strings.Join(names, ", "))
 	}
 }
 
