@@ -95,19 +95,22 @@ func (c *compiler) lose(format string, args ...any) {
 	}
 }
 
-// always gives what no policy can block at one end: the controllers, break-glass
-// networks and the set's exceptions.
-func (c *compiler) always(side policy.Direction) (rules []Rule) {
+// always adds the chain packets to be judged at one end come in by: what no policy
+// can block returns from it (the controllers, break-glass networks and the set's
+// exceptions), the rest is dispatched. Most exceptions are about ICMP, so its
+// packets take a way of their own and the others do not meet those rules.
+func (c *compiler) always(side policy.Direction, dispatch []Rule) {
 	ret := Verdict{Code: Return}
+	var first []Rule
 	if side == policy.Outbound {
-		rules = append(rules, c.controllers()...)
+		first = c.controllers()
 	} else {
-		rules = append(rules, c.networkRules("breakglass", c.set.BreakGlass, side, nil, ret)...)
+		first = c.networkRules("breakglass", c.set.BreakGlass, side, nil, ret)
 	}
 	var plain []policy.Service
 	for i := range c.set.AlwaysAllowed {
 		x := &c.set.AlwaysAllowed[i]
-		if x.Direction != policy.BothWays && x.Direction != side {
+		if x.Direction != policy.BothWays && x.Direction != side || loopbackOnly(x.Networks) {
 			continue
 		}
 		if len(x.Networks) == 0 && len(x.Services) > 0 {
@@ -115,9 +118,33 @@ func (c *compiler) always(side policy.Direction) (rules []Rule) {
 			continue
 		}
 		name := "always_" + identifier(x.Name) + "_" + shortHash(x.Name)
-		rules = append(rules, c.networkRules(name, x.Networks, side, x.Services, ret)...)
+		first = append(first, c.networkRules(name, x.Networks, side, x.Services, ret)...)
 	}
-	return append(rules, c.serviceRules("always_"+sideName(side), plain, ret)...)
+	name := sideName(side)
+	var rest []policy.Service
+	for _, proto := range []uint8{flow.ICMP, flow.ICMPv6} {
+		own := slices.DeleteFunc(slices.Clone(plain), func(s policy.Service) bool { return s.Proto != proto })
+		if len(own) > 0 {
+			branch := name + "_" + flow.ProtoName(proto)
+			c.addChain(Chain{Name: branch, Rules: slices.Concat(c.serviceRules(branch, own, ret), dispatch)})
+			first = append(first, Rule{L4Proto(proto), Verdict{Goto, branch}})
+		}
+	}
+	for _, s := range plain {
+		if s.Proto != flow.ICMP && s.Proto != flow.ICMPv6 {
+			rest = append(rest, s)
+		}
+	}
+	c.addChain(Chain{Name: name, Rules: slices.Concat(first, c.serviceRules("always_"+name, rest, ret), dispatch)})
+}
+
+// loopbackOnly reports networks whose packets never cross a link (RFC 1122
+// §3.2.1.3, RFC 4291 §2.5.3): on the host the loopback interface is accepted as
+// such, and a gateway never sees them.
+func loopbackOnly(nets []netip.Prefix) bool {
+	return len(nets) > 0 && !slices.ContainsFunc(nets, func(p netip.Prefix) bool {
+		return !p.Addr().IsLoopback() || p.Addr().Is4() && p.Bits() < 8 || p.Addr().Is6() && p.Bits() < 128
+	})
 }
 
 func (c *compiler) controllers() (rules []Rule) {
@@ -279,22 +306,27 @@ func (m *dispatchMaps) add(id *ident, v Verdict) {
 	}
 }
 
-// base adds the chains packets come in by.
+// base adds the chains packets come in by. An end that nobody is judged at has no
+// chain and is not jumped to.
 func (c *compiler) base() {
 	known := Rule{CtEstablished | CtRelated, Verdict{Code: Accept}}
 	cut := c.cutRules()
+	jump := func(to string) []Rule {
+		if !c.chains[to] {
+			return nil
+		}
+		return []Rule{{Verdict{Jump, to}}}
+	}
 	if c.host.Mode == ModeGateway {
-		c.addChain(Chain{Name: "forward", Hook: HookForward, Rules: slices.Concat([]Rule{known}, cut, []Rule{
-			{Verdict{Jump, "in"}}, {Verdict{Jump, "out"}},
-		})})
+		c.addChain(Chain{Name: "forward", Hook: HookForward, Rules: slices.Concat([]Rule{known}, cut, jump("in"), jump("out"))})
 		return
 	}
 	c.addChain(Chain{Name: "input", Hook: HookInput, Rules: slices.Concat(
 		[]Rule{known, {Loopback{}, Verdict{Code: Accept}}}, cut, []Rule{
-			{GroupCast{}, Verdict{Code: Accept}}, {GroupCast{Multicast: true}, Verdict{Code: Accept}}, {Verdict{Jump, "in"}},
-		})})
+			{GroupCast{}, Verdict{Code: Accept}}, {GroupCast{Multicast: true}, Verdict{Code: Accept}},
+		}, jump("in"))})
 	c.addChain(Chain{Name: "output", Hook: HookOutput, Rules: slices.Concat(
-		[]Rule{known, {Loopback{Out: true}, Verdict{Code: Accept}}}, cut, []Rule{{Verdict{Jump, "out"}}})})
+		[]Rule{known, {Loopback{Out: true}, Verdict{Code: Accept}}}, cut, jump("out"))})
 }
 
 // Names of the sets that hold connections being cut.

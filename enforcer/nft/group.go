@@ -21,9 +21,10 @@ func (c *compiler) end(side policy.Direction) {
 			groups = append(groups, g)
 		}
 	}
-	rules := c.always(side)
-	rules = append(rules, c.dispatch(side, groups)...)
-	c.addChain(Chain{Name: sideName(side), Rules: rules})
+	if len(groups) == 0 {
+		return // nobody is judged at this end
+	}
+	c.always(side, c.dispatch(side, groups))
 }
 
 // peersByTerm lists, for each term, the idents it matches, in a fixed order.
