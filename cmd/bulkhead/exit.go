@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/bulkhead/bulkhead/internal/strictyaml"
 	"github.com/bulkhead/bulkhead/internal/task"
@@ -43,7 +42,7 @@ func exitCode(err error, w io.Writer) int {
 	case errors.Is(err, task.ErrSignal):
 		fmt.Fprintln(w, "bulkhead: interrupted; what was accepted is kept")
 		return exitInterrupted
-	case errors.As(err, &usage), errors.As(err, &place), errors.Is(err, os.ErrNotExist):
+	case errors.As(err, &usage), errors.As(err, &place):
 		fmt.Fprintf(w, "bulkhead: %v\n", err)
 		return exitUsage
 	}
