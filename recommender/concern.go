@@ -26,7 +26,8 @@ type judge struct {
 	window  time.Duration
 	scanner []bool                       // per node
 	clean   map[groupDep]*flow.EdgeStats // what nodes that are not scanners did
-	sweeps  map[sweep]int                // different groups a scanner tried a service at
+	found   map[sweep]int                // different groups a scanner found a service at
+	failed  map[sweep]uint64             // its attempts that found none
 }
 
 // sweep is one service a node looks for.
@@ -35,9 +36,14 @@ type sweep struct {
 	service flow.Service
 }
 
-// minSweep is how many different groups a scanner must have tried a service at for
-// that to be scanning: fewer, and it may be using it.
-const minSweep = 4
+// A scanner looks for a service when it missed it this often, or found it at so
+// many different groups that nobody uses it that widely.
+const (
+	minMissed = 4
+	minFound  = 30
+)
+
+func (j *judge) swept(s sweep) bool { return j.failed[s] >= minMissed || j.found[s] >= minFound }
 
 // concerns returns one concern per dependency of the map.
 //
@@ -46,7 +52,7 @@ const minSweep = 4
 func (e *estate) concerns(probes []flow.Probe, level policy.Level) []policy.Concern {
 	deps := e.m.Graph.Deps
 	j := &judge{estate: e, level: level, window: e.m.Until.Sub(e.m.Since), scanner: e.scanners(probes),
-		clean: map[groupDep]*flow.EdgeStats{}, sweeps: map[sweep]int{}}
+		clean: map[groupDep]*flow.EdgeStats{}, found: map[sweep]int{}, failed: map[sweep]uint64{}}
 	j.countSweeps(probes)
 	for i := range deps {
 		d := &deps[i]
@@ -68,26 +74,25 @@ func (e *estate) concerns(probes []flow.Probe, level policy.Level) []policy.Conc
 	return out
 }
 
-// countSweeps counts, for each scanner and service, the different groups it found
-// the service at, and every attempt that found none.
+// countSweeps fills found and failed.
 func (j *judge) countSweeps(probes []flow.Probe) {
-	type found struct {
+	type at struct {
 		sweep
 		server int32
 	}
-	seen := map[found]bool{}
+	seen := map[at]bool{}
 	for i := range j.m.Graph.Deps {
 		d := &j.m.Graph.Deps[i]
-		f := found{sweep{d.Client, d.Service}, j.groupOf[d.Server]}
+		f := at{sweep{d.Client, d.Service}, j.groupOf[d.Server]}
 		if j.scanner[d.Client] && !seen[f] {
 			seen[f] = true
-			j.sweeps[f.sweep]++
+			j.found[f.sweep]++
 		}
 	}
 	find := nodeFinder(j.m)
 	for i := range probes {
 		if n := find(probes[i].Client); n >= 0 && j.scanner[n] {
-			j.sweeps[sweep{n, probes[i].Service}] += int(max(1, probes[i].Targets))
+			j.failed[sweep{n, probes[i].Service}] += max(1, probes[i].Targets)
 		}
 	}
 }
@@ -99,7 +104,7 @@ func (e *estate) groupDep(d *topology.Dependency) groupDep {
 // concern asks the questions in order of how certain their answer is.
 func (j *judge) concern(d *topology.Dependency) policy.Concern {
 	clean := j.clean[j.groupDep(d)]
-	if j.scanner[d.Client] && j.sweeps[sweep{d.Client, d.Service}] >= minSweep {
+	if j.scanner[d.Client] && j.swept(sweep{d.Client, d.Service}) {
 		support := clean
 		if j.level == policy.WorkloadLevel {
 			support = &d.EdgeStats
@@ -152,7 +157,7 @@ func (j *judge) riskyFromOutside(d *topology.Dependency, client *group) bool {
 // betweenWorkstations is the way malware spreads: file shares and remote control
 // among machines of one kind that are no servers.
 func (j *judge) betweenWorkstations(d *topology.Dependency, client, server *group) bool {
-	if !is(d.Service, administrative|fileSharing) || d.Service.Proto != flow.TCP || j.infra[d.Server] != "" {
+	if !is(d.Service, administrative|fileSharing) || d.Service.Proto != flow.TCP || supports(j.infra[d.Server]) {
 		return false
 	}
 	return client.workstation() && server.workstation()
