@@ -15,6 +15,9 @@ func (s *Spec) check() error {
 	if s.APIVersion != "bulkhead/v1" || s.Kind != "Scenario" {
 		return fmt.Errorf("want apiVersion bulkhead/v1 and kind Scenario, have %q and %q", s.APIVersion, s.Kind)
 	}
+	if s.Naming != "" && s.Naming != "serial" {
+		return fmt.Errorf("unknown naming %q, want serial or nothing", s.Naming)
+	}
 	sites, refs := map[string]bool{}, map[string]bool{}
 	for _, site := range s.Sites {
 		if !site.Prefix.IsValid() || site.Block < site.Prefix.Bits() || site.Block > 30 {

@@ -161,6 +161,9 @@ func (e *Estate) hostName(app int32, r *RoleSpec, site *SiteSpec, s, k int) stri
 	if e.opts.Noise.NoNames {
 		return fmt.Sprintf("host-%06d", e.numbers[len(e.hosts)]+1)
 	}
+	if e.spec.Naming == "serial" {
+		return fmt.Sprintf("%s%04d", r.Host, 100+len(e.hosts))
+	}
 	base := r.Host
 	if base == "" {
 		base = e.copies[app].name + "-" + r.Name

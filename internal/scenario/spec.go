@@ -16,6 +16,7 @@ type Spec struct {
 	Name       string        `yaml:"name"`
 	About      string        `yaml:"about"`
 	Domain     string        `yaml:"domain"`
+	Naming     string        `yaml:"naming"` // of hosts: "" after application and role, "serial" by RoleSpec.Host and a running number
 	Sites      []SiteSpec    `yaml:"sites"`
 	Outside    []OutsideSpec `yaml:"outside"`
 	Apps       []AppSpec     `yaml:"applications"`
@@ -103,6 +104,9 @@ type FlowSpec struct {
 
 // Retail returns the retail chain.
 func Retail() (*Spec, error) { return Load("retail.yaml") }
+
+// Hospital returns the hospital, which names its machines by number.
+func Hospital() (*Spec, error) { return Load("hospital.yaml") }
 
 // Load parses one of the embedded scenario files.
 func Load(name string) (*Spec, error) {

@@ -189,3 +189,29 @@ func BenchmarkEdges(b *testing.B) {
 		e.Edges()
 	}
 }
+
+// Every scenario file makes an estate at several sizes, with the same invariants.
+func TestEveryScenarioIsAnEstate(t *testing.T) {
+	for name, load := range map[string]func() (*scenario.Spec, error){"retail": scenario.Retail, "hospital": scenario.Hospital} {
+		spec, err := load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{300, 1500} {
+			e := generate(t, scenario.Options{Workloads: n, Days: 7, Spec: spec})
+			if _, err := topology.NewIndex(e.Inventory(true)); err != nil {
+				t.Errorf("%s with %d workloads: %v", name, n, err)
+			}
+			edges, _ := e.Edges()
+			truth := e.Truth()
+			if len(edges) != len(truth.Edges) || len(edges) < 5*n {
+				t.Errorf("%s with %d workloads: %d edges, %d of them true", name, n, len(edges), len(truth.Edges))
+			}
+			for id, l := range truth.Labels {
+				if len(l) != 4 {
+					t.Fatalf("%s: %s is labelled %s", name, id, l)
+				}
+			}
+		}
+	}
+}
