@@ -184,6 +184,7 @@ func runTshark(t testing.TB, path, decode string) (v any) {
 // without expected records.
 func TestTsharkAgreesOnLooseDatagrams(t *testing.T) {
 	testenv.Need(t, "corpus", "tshark")
+	t.Parallel()
 	fluent := func(names ...string) (out [][]byte) {
 		for _, n := range names {
 			out = append(out, readFile(t, filepath.Join(testenv.Corpus(), "fluent-plugin-netflow", "netflow."+n+".dump")))

@@ -205,7 +205,7 @@ func (d *Decoder) v5(x *exporter, b []byte) (flow.DropReason, error) {
 		return flow.DropTemplateCap, errDomains
 	}
 	c := plan.V5Context(b)
-	x.header(m, &c, d.now)
+	d.header(x, m, &c)
 	x.gap(m, binary.BigEndian.Uint32(b[16:]), uint32(count), &x.stats.LostFlows)
 	m.sampling.header = plan.V5Sampling(b)
 	rows, _ := plan.V5(b[plan.V5HeaderSize:], count, &c, d.rows[:0])
@@ -232,7 +232,7 @@ func (d *Decoder) v9(x *exporter, b []byte) (flow.DropReason, error) {
 		Uptime:  binary.BigEndian.Uint32(b[4:]),
 		Export:  flow.Time(binary.BigEndian.Uint32(b[8:])) * 1e9,
 	}
-	x.header(m, &c, d.now)
+	d.header(x, m, &c)
 	x.gap(m, binary.BigEndian.Uint32(b[12:]), 1, &x.stats.LostPackets)
 	d.sets(x, m, &c, b[v9HeaderSize:], len(b)-v9HeaderSize)
 	return flow.DropNone, nil
@@ -255,7 +255,7 @@ func (d *Decoder) ipfix(x *exporter, b []byte) (flow.DropReason, error) {
 		x.forget(m)
 	}
 	c := plan.Context{Version: 10, Export: flow.Time(binary.BigEndian.Uint32(b[4:])) * 1e9, Boot: m.boot}
-	x.stats.Skew = c.Export - d.now
+	x.skew(m, &c, d.now, d.o.MaxSkew)
 	records, known := d.sets(x, m, &c, b[ipfixHeaderSize:], min(length, len(b))-ipfixHeaderSize)
 	x.gap(m, number, records, &x.stats.LostRecords)
 	if !known || length > len(b) {
@@ -265,8 +265,8 @@ func (d *Decoder) ipfix(x *exporter, b []byte) (flow.DropReason, error) {
 }
 
 // header takes the exporter's clocks from a v5 or v9 header.
-func (x *exporter) header(m *domain, c *plan.Context, now flow.Time) {
-	x.stats.Skew = c.Export - now
+func (d *Decoder) header(x *exporter, m *domain, c *plan.Context) {
+	x.skew(m, c, d.now, d.o.MaxSkew)
 	if m.clock(c) {
 		x.forget(m)
 	}

@@ -3,6 +3,7 @@ package netflow
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/bulkhead/bulkhead/collector/netflow/plan"
 	"github.com/bulkhead/bulkhead/collector/netflow/stitch"
@@ -35,6 +36,7 @@ type domain struct {
 	sampling  sampling
 	boot      flow.Time // systemInitTime learned from options (IPFIX)
 	started   flow.Time // when the exporter booted, as far as its headers tell (v5, v9)
+	shift     flow.Time // added to all times, because the exporter's clock is wrong
 	source    stitch.Source
 }
 
@@ -157,6 +159,25 @@ func (m *domain) clock(c *plan.Context) (restarted bool) {
 	}
 	m.started = implied
 	return restarted
+}
+
+// skew notes how far the exporter's clock is off and, past what is allowed,
+// decides by how much to shift its times. The shift stays as it is until the clock
+// moves by more than a second: halves of a flow must be shifted alike.
+func (x *exporter) skew(m *domain, c *plan.Context, now flow.Time, allowed time.Duration) {
+	x.stats.Skew = c.Export - now
+	if allowed <= 0 {
+		return
+	}
+	switch off := x.stats.Skew + m.shift; {
+	case x.stats.Skew.Sub(0).Abs() <= allowed:
+		m.shift = 0
+	case off.Sub(0).Abs() > time.Second:
+		m.shift = -x.stats.Skew
+	}
+	if m.shift != 0 {
+		x.stats.Shifted++
+	}
 }
 
 // forget drops all that a domain said before its exporter restarted.

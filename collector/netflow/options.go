@@ -24,6 +24,10 @@ type Options struct {
 	// Ignore are networks whose flows are dropped, and counted, when either end is
 	// in them.
 	Ignore []netip.Prefix
+	// MaxSkew is how far an exporter's clock may be off before its times are put
+	// right by the collector's; 0 means that they are always believed, as is best
+	// for captures of long ago.
+	MaxSkew time.Duration
 	// ByPort tells exporters apart by source port too, for several behind one NAT.
 	ByPort bool
 	// MaxExporters bounds the exporters remembered; 0 means 1,024. A new one is

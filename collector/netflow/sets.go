@@ -112,6 +112,7 @@ func (d *Decoder) take(x *exporter, m *domain, c *plan.Context, rows []plan.Row)
 		if r.Last < r.First {
 			r.Last = r.First
 		}
+		r.First, r.Last = r.First+m.shift, r.Last+m.shift
 		if d.observe != nil {
 			d.observe(m, r)
 		}

@@ -42,6 +42,7 @@ func tsharkSamples(t *testing.T, payload []byte) (srcs, dsts, ports []string) {
 // tshark's reading of them: addresses and ports.
 func TestTsharkAgreesOnSamples(t *testing.T) {
 	testenv.Need(t, "corpus", "tshark")
+	t.Parallel()
 	files, _ := filepath.Glob(filepath.Join(testenv.Corpus(), "cistern-sflow", "*.dump"))
 	more, _ := filepath.Glob(filepath.Join(testenv.Corpus(), "telegraf-netflow", "sflow*", "*.bin"))
 	packets := 0

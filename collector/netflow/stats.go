@@ -26,11 +26,21 @@ type Counts struct {
 	RowDrops      flow.Drops
 	Flows         uint64 // rows given to the stitcher
 
-	TemplatesLearned, TemplatesRefreshed, TemplatesReplaced       uint64
-	TemplatesWithdrawn, TemplatesExpired, TemplatesEvicted        uint64
-	TemplateDrops                                                 flow.Drops
-	Restarts                                                      uint64 // times the exporter was seen to restart
-	LostFlows, LostPackets, LostRecords, LostDatagrams, Overtaken uint64
+	// Templates: refused ones are in TemplateDrops.
+	TemplatesLearned, TemplatesRefreshed, TemplatesReplaced uint64
+	TemplatesWithdrawn, TemplatesExpired, TemplatesEvicted  uint64
+	TemplateDrops                                           flow.Drops
+
+	Restarts uint64 // times an exporter was seen to restart
+	Shifted  uint64 // datagrams whose times were put right
+
+	// Lost on the way, as sequence numbers tell, in what each protocol counts; and
+	// what came late, out of order.
+	LostFlows     uint64 // v5
+	LostPackets   uint64 // v9: datagrams
+	LostRecords   uint64 // IPFIX
+	LostDatagrams uint64 // sFlow
+	Overtaken     uint64
 }
 
 // ExporterStats are the counters of one exporter.
@@ -90,6 +100,7 @@ func (c *Counts) add(s *ExporterStats) {
 	c.TemplatesExpired += o.TemplatesExpired
 	c.TemplatesEvicted += o.TemplatesEvicted
 	c.Restarts += o.Restarts
+	c.Shifted += o.Shifted
 	c.LostFlows += o.LostFlows
 	c.LostPackets += o.LostPackets
 	c.LostRecords += o.LostRecords

@@ -243,6 +243,32 @@ func TestUptimeWrapKeepsTimes(t *testing.T) {
 	}
 }
 
+func TestWrongClocksArePutRight(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		allowed time.Duration
+		at      flow.Time
+		want    flow.Time
+		shifted uint64
+	}{
+		{"a year behind", time.Minute, now + 365*86400e9, now + 365*86400e9, 2},
+		{"within bounds", time.Minute, now + 30e9, now, 0},
+		{"believed whatever it says", 0, now + 365*86400e9, now, 0},
+	} {
+		f := newFeeder(t, netflow.Options{MaxSkew: c.allowed})
+		f.at = c.at
+		f.feed(ipfix(0, 1, set(2, simple(256)...), set(256, record(1, 5)...)))
+		f.at += 2e8 // the way takes now longer, now shorter
+		f.feed(ipfix(1, 1, set(256, record(2, 5)...)))
+		if err := f.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if a, b := f.records[0].First, f.records[1].First; a != c.want || b != c.want || f.Stats().Shifted != c.shifted {
+			t.Errorf("%s: %v and %v, shifted %d; want %v", c.name, a.Std(), b.Std(), f.Stats().Shifted, c.want.Std())
+		}
+	}
+}
+
 func TestSequenceGapsAreLoss(t *testing.T) {
 	templates, data := set(2, simple(256)...), set(256, append(record(1, 1), record(2, 1)...)...)
 	for _, c := range []struct {

@@ -20,9 +20,15 @@ type Options struct {
 	// Skew is how far the clocks of two exporters may be apart; records of one
 	// flow that are no further apart are the same traffic. 0 means 2 s.
 	Skew time.Duration
-	// HoldWeak is how many records whose direction is a guess are held back, for up
-	// to Wait, and decided again with what was learned meanwhile; 0 means 16,384.
+	// HoldWeak is how many records whose direction is a guess are held back, and
+	// decided again with what was learned meanwhile; 0 means 16,384.
 	HoldWeak int
+	// HoldFor is how long they are held at most; 0 means as long as Wait. A file's
+	// reader does best to hold them to the end.
+	HoldFor time.Duration
+	// ScopeVLAN and ScopeVNI give each VLAN or VNI an address space of its own; for
+	// networks that overlap.
+	ScopeVLAN, ScopeVNI bool
 	// Budget is how many refused or unanswered flows one client gets records of its
 	// own for in a minute; what is beyond folds. 0 means fold.DefaultBudget.
 	Budget int
@@ -98,6 +104,9 @@ func New(o Options) *Stitcher {
 	if o.Skew <= 0 {
 		o.Skew = 2 * time.Second
 	}
+	if o.HoldFor <= 0 {
+		o.HoldFor = o.Wait
+	}
 	if o.HoldWeak <= 0 {
 		o.HoldWeak = 1 << 14
 	}
@@ -150,7 +159,7 @@ func (s *Stitcher) Add(src *Source, rows []plan.Row, at flow.Time) {
 func (s *Stitcher) warm(src *Source, rows []plan.Row) {
 	s.keys = s.keys[:0]
 	for i := range rows {
-		k, dir := keyOf(&rows[i], src.Scope)
+		k, dir := keyOf(&rows[i], s.scope(src, &rows[i]))
 		s.keys = append(s.keys, keyed{k, hash(&k, s.o.Seed), dir})
 	}
 	for i := range s.keys {
@@ -161,6 +170,18 @@ func (s *Stitcher) warm(src *Source, rows []plan.Row) {
 			s.touched += s.t.slab[e].hash
 		}
 	}
+}
+
+// scope is the address space that a row's addresses belong to, numbered as
+// assemble numbers them.
+func (s *Stitcher) scope(src *Source, r *plan.Row) flow.Scope {
+	switch {
+	case s.o.ScopeVNI && r.VNI != 0:
+		return flow.Scope(r.VNI | 1<<31)
+	case s.o.ScopeVLAN && r.VLAN != 0:
+		return flow.Scope(r.VLAN) << 12
+	}
+	return src.Scope
 }
 
 func (s *Stitcher) add(src *Source, r *plan.Row, k *keyed) {
@@ -332,7 +353,7 @@ func (s *Stitcher) Expire(now flow.Time) {
 		s.report(i)
 	}
 	s.folder.Expire(now)
-	if len(s.weak) > 0 && now.Sub(s.weakSince) >= s.o.Wait {
+	if len(s.weak) > 0 && now.Sub(s.weakSince) >= s.o.HoldFor {
 		s.release()
 	}
 	for i := s.t.idle.head; i != none && now.Sub(s.t.slab[i].touched) >= s.o.Gap; i = s.t.idle.head {
