@@ -25,39 +25,13 @@ import (
 // doi:10.1145/1102351.1102389; the two-part code is Rissanen's, Automatica 14,
 // 1978, doi:10.1016/0005-1098(78)90005-5.)
 //
-// Features that exactly the same items have are one fact, not many (whoever asks
-// a directory server for a ticket also looks things up in it), and count once.
+// Features that nearly the same items have are one fact, not many (whoever asks a
+// directory server for a ticket also looks things up in it), and count once; see
+// withoutEchoes.
 func agglomerate(items [][]uint64) ([]int32, int) {
 	a := newAgglomeration(withoutEchoes(items))
 	a.mergeAll()
 	return a.result(len(items))
-}
-
-// withoutEchoes drops every feature but one of those that exactly the same items
-// have: a served one if there is, the smallest of them.
-func withoutEchoes(items [][]uint64) [][]uint64 {
-	support := map[uint64]uint64{} // feature → hash of the set of items
-	for i, f := range items {
-		h := mix(uint64(i))
-		for _, k := range f {
-			support[k] += h
-		}
-	}
-	first := make(map[uint64]uint64, len(support))
-	for k, h := range support {
-		if have, ok := first[h]; !ok || k&1 > have&1 || (k&1 == have&1 && k < have) {
-			first[h] = k
-		}
-	}
-	out := make([][]uint64, len(items))
-	for i, f := range items {
-		for _, k := range f {
-			if first[support[k]] == k {
-				out[i] = append(out[i], k)
-			}
-		}
-	}
-	return out
 }
 
 const (

@@ -101,6 +101,7 @@ type work struct {
 	// service is each dependency's service with dynamic ports folded into one.
 	service []flow.Service
 	probe   []probeStats // per node, as client
+	brief   []bool       // per dependency, see passing
 	names   []hostName   // per node, what its name says
 	class   []int32      // per node, behaviour class
 	classes int
@@ -116,6 +117,7 @@ func newWork(m *topology.Map, in *Input, g *graphBuilder) *work {
 	w := &work{m: m, in: in, nodes: m.Graph.Nodes, deps: m.Graph.Deps, probe: g.probes}
 	w.adj = newAdjacency(len(w.nodes), w.deps)
 	w.service = w.effectiveServices()
+	w.findPassing()
 	w.names = make([]hostName, len(w.nodes))
 	for i := range w.nodes {
 		w.names[i] = parseHostName(w.nodes[i].Name)

@@ -17,7 +17,7 @@ import (
 // the peers' classes of the round before.
 
 // maxRounds bounds the refinement; estates seen so far settle in three.
-const maxRounds = 4
+const maxRounds = 3
 
 // Directions of a feature.
 const (
@@ -104,11 +104,19 @@ func (w *work) appendBehaviour(keys []uint64, i int32, peer func(int32) int32) [
 	return keys
 }
 
-// passing reports a dependency that was seen once and never again although the
-// window was long enough to see it again: it says little about what a node is.
-func (w *work) passing(d int32) bool {
+// passing reports a dependency that says little about what its ends are: seen
+// once and never again although the window was long enough to see it again, or an
+// open door that a scan found.
+func (w *work) passing(d int32) bool { return w.brief[d] }
+
+func (w *work) findPassing() {
 	const day = 24 * 3600 * 1e9
-	return w.deps[d].Flows <= 2 && w.deps[d].Days <= 1 && w.m.Until-w.m.Since > 3*day
+	long := w.m.Until-w.m.Since > 3*day
+	w.brief = make([]bool, len(w.deps))
+	for i := range w.deps {
+		d := &w.deps[i]
+		w.brief[i] = d.Flows <= 2 && d.Days <= 1 && (long || w.scans(d.Client))
+	}
 }
 
 // samePartition reports whether two numberings draw the same lines.

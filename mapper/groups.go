@@ -12,7 +12,7 @@ func (w *work) findRoles() {
 	g := newGrouping(w)
 	g.joinSharedInfrastructure()
 	seen := g.observe()
-	g.joinByName(seen)
+	g.joinIdle(seen)
 	for range maxJoinRounds {
 		if g.round(seen) == 0 {
 			break
@@ -102,20 +102,21 @@ func (g *grouping) joinSharedInfrastructure() {
 	}
 }
 
-// joinByName joins nodes of a class whose host names differ in digits only, if
-// they deal with nothing but infrastructure; for others a like name only lowers
-// the bar (see alike), since "hr1-web-1" and "hr2-web-1" may be two systems.
-func (g *grouping) joinByName(seen *doings) {
-	type named struct {
-		stem  string
-		class int32
+// joinIdle joins the nodes of a class that deal with nothing but infrastructure:
+// nothing tells them apart, unless their host names do. For others a like name
+// only lowers the bar (see alike), since "hr1-web-1" and "hr2-web-1" may be two
+// systems.
+func (g *grouping) joinIdle(seen *doings) {
+	type idle struct {
+		class           int32
+		stem, word, env string
 	}
-	first := map[named]int32{}
+	first := map[idle]int32{}
 	for i := range g.nodes {
-		if g.stemOf[i] == "" || !g.nodes[i].Inside() || g.infra[i] >= 0 || seen.start[i] >= 0 {
+		if !g.nodes[i].Inside() || g.infra[i] >= 0 || seen.start[i] >= 0 {
 			continue
 		}
-		k := named{g.stemOf[i], g.class[i]}
+		k := idle{g.class[i], g.stemOf[i], g.wordOf[i], g.envOf[i]}
 		if j, ok := first[k]; ok {
 			g.join(j, int32(i))
 		} else {

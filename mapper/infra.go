@@ -228,6 +228,13 @@ func preposition(dir uint64) string {
 	return "of"
 }
 
+// scans reports a node most of whose attempts, at many targets, get no answer.
+func (w *work) scans(i int32) bool {
+	from, to := w.adj.uses(i)
+	p := &w.probe[i]
+	return w.nodes[i].Inside() && p.targets >= 50 && p.targets >= 3*uint64(to-from)
+}
+
 // scanners finds nodes whose probes went unanswered at far more targets than they
 // get service from.
 func (w *work) scanners(found []topology.Finding) []topology.Finding {
@@ -238,14 +245,13 @@ func (w *work) scanners(found []topology.Finding) []topology.Finding {
 	var out []topology.Finding
 	for i := range w.nodes {
 		p := &w.probe[i]
-		from, to := w.adj.uses(int32(i))
-		served := uint64(to - from)
-		if taken[int32(i)] || !w.nodes[i].Inside() || p.targets < 50 || p.targets < 3*served {
+		if taken[int32(i)] || !w.scans(int32(i)) {
 			continue
 		}
+		from, to := w.adj.uses(int32(i))
 		out = append(out, topology.Finding{Node: int32(i), Kind: KindScanner,
 			Confidence: min(0.6+float64(p.targets)/5000, 0.99),
-			Why:        fmt.Sprintf("%d attempts at %d targets on %d services got no answer, %d did", p.attempts, p.targets, p.ports, served)})
+			Why:        fmt.Sprintf("%d attempts at %d targets on %d services got no answer, %d did", p.attempts, p.targets, p.ports, to-from)})
 	}
 	return out
 }

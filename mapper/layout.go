@@ -44,12 +44,13 @@ func Layout(m *topology.Map, prev *Placed) topology.Layout {
 }
 
 type layouter struct {
-	m      *topology.Map
-	out    topology.Layout
-	inApp  [][]int32            // roles per application
-	offset []topology.Point     // per role, centre relative to its application's
-	loose  []int32              // roles of no application
-	pull   map[[2]int32]float64 // dependencies between applications
+	m        *topology.Map
+	out      topology.Layout
+	anchored bool                 // some applications stand where prev had them
+	inApp    [][]int32            // roles per application
+	offset   []topology.Point     // per role, centre relative to its application's
+	loose    []int32              // roles of no application
+	pull     map[[2]int32]float64 // dependencies between applications
 }
 
 // sizeRoles makes every role a near-square grid of its members.
@@ -172,6 +173,10 @@ func (l *layouter) settle() {
 	y := l.outsideRow(width)
 	y = l.shelf(infra, width, y)
 	dx, dy := appGap/2-left, y+appGap/2-top
+	if l.anchored { // what stands where it stood is not shifted without need
+		dx, dy = max(dx, 0), max(dy, 0)
+		width = max(width, right)
+	}
 	for a := range l.out.Applications {
 		b := &l.out.Applications[a]
 		b.X, b.Y = b.X+dx, b.Y+dy

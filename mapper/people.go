@@ -43,8 +43,14 @@ func (w *work) findPeople(ties []tie) {
 			w.people[r] = true
 		}
 	}
+	servesOthers := make([]bool, w.roles) // people's machines may share among themselves
+	for _, t := range ties {
+		if !w.people[t.client] {
+			servesOthers[t.server] = true
+		}
+	}
 	for r := range w.roles {
-		if serves[r] || w.people[r] || !plain(profiles[r]) {
+		if servesOthers[r] || w.people[r] || !plain(profiles[r]) {
 			continue
 		}
 		if !uses[r] && size[r] >= minPeople && slices.Contains(profiles[r], contact{asClient, KindDHCP}) {

@@ -20,7 +20,7 @@ const (
 func (l *layouter) placeApplications(prev *Placed) {
 	fixed := l.inherit(prev)
 	l.seed(fixed)
-	if !slices.Contains(fixed, true) {
+	if l.anchored = slices.Contains(fixed, true); !l.anchored {
 		l.springs()
 	}
 	l.shove(fixed)
