@@ -142,6 +142,9 @@ func (im *importer) each(ctx context.Context, files []string, to sink, done func
 			return err2
 		}
 		if ctx.Err() != nil {
+			if !im.dryRun {
+				im.say("%s was read in part and what was read is stored: importing it again counts that part twice", printable(f))
+			}
 			return context.Cause(ctx)
 		}
 		if err != nil {
