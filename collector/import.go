@@ -34,7 +34,14 @@ func Import(ctx context.Context, path string, o Options, sink Sink) (Stats, erro
 	if e := p.flush(); e != nil {
 		err = errors.Join(err, fmt.Errorf("import %s: %w", path, e))
 	}
-	return p.snapshot(), errors.Join(err, r.Close())
+	stats := p.snapshot()
+	if p.exports != nil {
+		if e := p.exports.flush(); e != nil {
+			err = errors.Join(err, fmt.Errorf("import %s: %w", path, e))
+		}
+		p.exports.add(&stats)
+	}
+	return stats, errors.Join(err, r.Close())
 }
 
 // checkEvery is how many frames pass between looks at the context and the sink.

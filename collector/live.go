@@ -13,7 +13,6 @@ import (
 
 	"github.com/bulkhead/bulkhead/collector/capture"
 	"github.com/bulkhead/bulkhead/collector/direction"
-	"github.com/bulkhead/bulkhead/collector/netflow"
 	"github.com/bulkhead/bulkhead/flow"
 )
 
@@ -47,8 +46,7 @@ const tickEvery = time.Second
 type Live struct {
 	o       LiveOptions
 	sink    *lockedSink
-	exports *netflow.Decoder
-	counted *exportSink
+	exports *exports
 	lanes   []*lane
 	workers []*worker
 	ready   chan struct{}
@@ -70,8 +68,7 @@ func OpenLive(o LiveOptions, sink Sink) (*Live, error) {
 	}
 	l := &Live{o: o, sink: &lockedSink{sink: sink}, ready: make(chan struct{})}
 	if !o.WithoutExports {
-		l.counted = &exportSink{sink: l.sink}
-		l.exports = netflow.NewDecoder(o.NetFlow, l.counted)
+		l.exports = &exports{o: o.NetFlow, sink: l.sink}
 	}
 	for range o.Fanout {
 		l.lanes = append(l.lanes, l.lane())
@@ -144,7 +141,7 @@ func (l *Live) Run(ctx context.Context) error {
 		a.publish()
 	}
 	if l.exports != nil {
-		err = errors.Join(err, l.exports.Flush())
+		err = errors.Join(err, l.exports.flush())
 	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
 		err = errors.Join(cause, err)
@@ -161,7 +158,7 @@ func (l *Live) tickExports(ctx context.Context, cancel context.CancelCauseFunc) 
 		case <-ctx.Done():
 			return
 		case now := <-t.C:
-			if err := l.exports.Tick(flow.TimeOf(now)); err != nil {
+			if err := l.exports.tick(flow.TimeOf(now)); err != nil {
 				cancel(err)
 				return
 			}
@@ -186,8 +183,7 @@ func (l *Live) Stats() Stats {
 		s.Kernel.Add(*w.stats.Load())
 	}
 	if l.exports != nil {
-		s.NetFlow = l.exports.Stats()
-		s.ExportRecords = l.counted.records.Load()
+		l.exports.add(&s)
 	}
 	return s
 }

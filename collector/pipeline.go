@@ -4,13 +4,11 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
-	"sync/atomic"
 
 	"github.com/bulkhead/bulkhead/collector/assemble"
 	"github.com/bulkhead/bulkhead/collector/capture"
 	"github.com/bulkhead/bulkhead/collector/direction"
 	"github.com/bulkhead/bulkhead/collector/names"
-	"github.com/bulkhead/bulkhead/collector/netflow"
 	"github.com/bulkhead/bulkhead/flow"
 )
 
@@ -21,8 +19,7 @@ type pipeline struct {
 	filled   int
 	table    *assemble.Table
 	observer *names.Observer
-	exports  *netflow.Decoder
-	decoder  *exportSink // of exports, when they are this pipeline's own
+	exports  *exports // nil: not looked for
 	ports    portSet
 	ignore   []netip.Prefix
 	inner    bool // tunnels' own flows are not wanted
@@ -51,8 +48,7 @@ func newPipeline(o Options, sink Sink) *pipeline {
 		ignore: o.Ignore,
 	}
 	if !o.WithoutExports {
-		p.decoder = &exportSink{sink: sink}
-		p.exports = netflow.NewDecoder(o.NetFlow, p.decoder)
+		p.exports = &exports{o: o.NetFlow, sink: sink}
 	}
 	if !o.WithoutNames {
 		p.observer = names.New(o.Names, sink.Names)
@@ -79,7 +75,7 @@ func (c *pipeline) frame(f *capture.Frame) error {
 	}
 	if p.Proto == flow.UDP && c.exports != nil && c.ports.has(p.DstPort) && isExport(p) {
 		s.Exports++
-		return c.exports.Datagram(p.Payload, netip.AddrPortFrom(p.Src.Netip(), p.SrcPort), p.Time)
+		return c.exports.datagram(p)
 	}
 	if len(c.ignore) > 0 && c.ignored(p) {
 		s.Walk.Add(flow.DropIgnored, 1)
@@ -140,7 +136,8 @@ func (c *pipeline) tick(now flow.Time) {
 // err is the first error of the sink, which the stages keep.
 func (c *pipeline) err() error { return c.table.Err() }
 
-// flush hands on everything that is still held.
+// flush hands on everything that is still held, but for flow exports, which
+// pipelines may share.
 func (c *pipeline) flush() error {
 	c.drain()
 	err := c.table.Flush()
@@ -148,13 +145,10 @@ func (c *pipeline) flush() error {
 	if c.observer != nil {
 		err = errors.Join(err, c.observer.Flush())
 	}
-	if c.decoder != nil {
-		err = errors.Join(err, c.exports.Flush())
-	}
 	return err
 }
 
-// snapshot brings the counters of all stages together.
+// snapshot brings the counters of all stages together, but for flow exports.
 func (c *pipeline) snapshot() Stats {
 	s := c.stats
 	s.Truncated = c.walker.TruncatedPayload
@@ -162,20 +156,5 @@ func (c *pipeline) snapshot() Stats {
 	if c.observer != nil {
 		s.Names = c.observer.Stats()
 	}
-	if c.decoder != nil {
-		s.NetFlow = c.exports.Stats()
-		s.ExportRecords = c.decoder.records.Load()
-	}
 	return s
-}
-
-// exportSink counts the records that come out of flow exports.
-type exportSink struct {
-	sink    Sink
-	records atomic.Uint64
-}
-
-func (e *exportSink) Records(r []flow.Record) error {
-	e.records.Add(uint64(len(r)))
-	return e.sink.Records(r)
 }

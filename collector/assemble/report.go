@@ -2,6 +2,7 @@ package assemble
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/bulkhead/bulkhead/collector/direction"
 	"github.com/bulkhead/bulkhead/flow"
@@ -22,13 +23,16 @@ func (t *Table) report(e *entry, why flow.EndReason) {
 	}
 }
 
+// firstWeak is how many records are held before room for all is made.
+const firstWeak = 512
+
 // hold keeps a record back until more is known about who serves.
 func (t *Table) hold(r *flow.Record) {
 	if len(t.weak) == 0 {
 		t.weakSince = t.now
 	}
-	if t.weak == nil {
-		t.weak = make([]flow.Record, 0, t.o.HoldWeak) // whole: growing would leave as much again to the collector
+	if len(t.weak) == firstWeak { // then whole: growing by doubling would leave as much again as garbage
+		t.weak = slices.Grow(t.weak, t.o.HoldWeak-firstWeak)
 	}
 	if t.weak = append(t.weak, *r); len(t.weak) >= t.o.HoldWeak {
 		t.releaseWeak()
@@ -48,6 +52,10 @@ func (t *Table) orient(e *entry) flow.Outcome {
 		client = sideB
 	}
 	outcome := e.outcome(client)
+	t.taps(e, outcome)
+	if outcome == flow.Unanswered && e.key.proto == flow.UDP && t.oneWayTap() {
+		outcome = flow.OneWay
+	}
 	if outcome == flow.Established || outcome == flow.OneWay && !e.has(multicast) {
 		t.o.Learner.Learn(f)
 	}
@@ -58,6 +66,22 @@ func (t *Table) orient(e *entry) flow.Outcome {
 	e.evidence, e.confidence = v.Evidence, v.Confidence
 	return outcome
 }
+
+// taps counts whether connections are seen from both sides.
+func (t *Table) taps(e *entry, outcome flow.Outcome) {
+	if outcome != flow.Established || e.key.proto != flow.TCP {
+		return
+	}
+	if e.has(answered) {
+		t.bothSides++
+	} else {
+		t.oneSide++
+	}
+}
+
+// oneWayTap reports whether this sensor sees mostly one direction, so that an
+// answer not seen says nothing.
+func (t *Table) oneWayTap() bool { return t.oneSide > 16 && t.oneSide > 2*t.bothSides }
 
 func (e *entry) side() int {
 	if e.has(decidedB) {

@@ -38,6 +38,8 @@ type Table struct {
 	weakSince flow.Time // when the oldest of weak was put there
 	hand      uint32    // sweep position
 	evictHand uint32
+	bothSides uint64 // established TCP seen from both sides
+	oneSide   uint64 // and from one
 	touched   uint64 // keeps the compiler from leaving out Batch's second round
 }
 

@@ -309,3 +309,23 @@ func TestWeakDirectionsWaitForTheRestOfTheDataSet(t *testing.T) {
 		}
 	}
 }
+
+// On a tap that sees one direction, a question without an answer is no failure.
+func TestAOneWayTapIsNoticed(t *testing.T) {
+	var ps []*capture.Packet
+	c := conversation{flow.TCP, 443, start}
+	for i := range uint16(20) {
+		for _, p := range []*capture.Packet{c.packet(true, flow.SYN), c.packet(true, flow.ACK), c.packet(true, flow.ACK|flow.FIN)} {
+			p.SrcPort = 2000 + i
+			ps = append(ps, p)
+		}
+	}
+	c.now = c.now.Add(5 * time.Minute)
+	u := conversation{flow.UDP, 53, c.now}
+	ps = append(ps, u.packet(true, 0, make([]byte, 12)...))
+	for _, r := range assembled(t, assemble.Options{}, ps...) {
+		if r.Key.Proto == flow.UDP && r.Outcome != flow.OneWay || r.Key.Proto == flow.TCP && r.Outcome != flow.Established {
+			t.Errorf("%s: %v", r.Key.Service(), r.Outcome)
+		}
+	}
+}
