@@ -112,16 +112,53 @@ func (s *server) getProposals(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, r, map[string]any{"proposals": list, "total": total})
 }
 
-// postLabels accepts or refuses proposals.
+// getProposalGroups adds proposals up by label: what a person reviews.
+func (s *server) getProposalGroups(w http.ResponseWriter, r *http.Request) error {
+	p, x, _, err := s.mapRequest(r)
+	if err != nil {
+		return err
+	}
+	sure := p.number("sure", 0, 100, 90)
+	groups := x.GroupProposals(p.text("key"), float64(sure)/100)
+	if p.err != nil {
+		return p.err
+	}
+	return reply(w, r, map[string]any{"groups": groups})
+}
+
+// maxDecisions bounds how many labels one request decides about.
+const maxDecisions = 200_000
+
+// bulk accepts or refuses all proposals of one label.
+type bulk struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Sure   int    `json:"sure"` // at least this confidence, 0..100
+	Accept bool   `json:"accept"`
+}
+
+// postLabels accepts or refuses proposals, one by one or all of a label.
 func (s *server) postLabels(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Decisions []LabelDecision `json:"decisions"`
+		All       []bulk          `json:"all"`
 	}
 	if err := decode(w, r, &in); err != nil {
 		return err
 	}
-	if len(in.Decisions) == 0 || len(in.Decisions) > 10000 {
-		return Errorf(CodeInvalid, "decisions: want 1 to 10000 of them")
+	if len(in.All) > 0 {
+		x, err := s.index(r, Window{})
+		if err != nil {
+			return err
+		}
+		for _, b := range in.All {
+			for _, p := range x.ProposalsOf(b.Key, b.Value, float64(b.Sure)/100) {
+				in.Decisions = append(in.Decisions, LabelDecision{p.Node, p.Key, p.Value, b.Accept})
+			}
+		}
+	}
+	if len(in.Decisions) == 0 || len(in.Decisions) > maxDecisions {
+		return Errorf(CodeInvalid, "want 1 to %d decisions, got %d", maxDecisions, len(in.Decisions))
 	}
 	if err := s.backend.DecideLabels(r.Context(), author(r), in.Decisions); err != nil {
 		return err

@@ -112,6 +112,7 @@ func (s *server) data(r chi.Router) {
 	r.Get("/map/link", s.handle(s.getLink))
 	r.Get("/map/search", s.handle(s.getSearch))
 	r.Get("/map/proposals", s.handle(s.getProposals))
+	r.Get("/map/proposals/groups", s.handle(s.getProposalGroups))
 	r.Post("/map/labels", s.handle(s.postLabels))
 	r.Get("/reach", s.handle(s.getReach))
 	r.Get("/flows", s.handle(s.getFlows))

@@ -124,6 +124,14 @@ await run(page, out, [
     await page.keyboard.press('+')
     await page.waitForFunction((s) => document.querySelector('.board').getAttribute('style') !== s, before)
   }],
+  ['labels are reviewed label by label', async () => {
+    await page.getByRole('link', { name: 'Labels' }).click()
+    await page.getByText('60 workloads').first().waitFor()
+    await shot('labels')
+    await accessible('labels')
+    await page.getByRole('button', { name: 'Accept all' }).first().click()
+    await page.getByText(/60 labels accepted/).waitFor()
+  }],
   ['rules with their evidence', async () => {
     await page.getByRole('link', { name: 'Rules' }).click()
     await page.getByRole('heading', { name: 'payments-prod' }).click()
@@ -208,7 +216,7 @@ await run(page, out, [
     await page.getByText('No rules yet').waitFor()
   }],
   ['failures are explained and can be retried', async () => {
-    for (const name of ['map', 'rules', 'simulation', 'violations', 'status']) {
+    for (const name of ['map', 'labels', 'rules', 'simulation', 'violations', 'status']) {
       await page.goto(`${broken}/${name}`)
       await page.getByText('the store is away').first().waitFor()
       await page.getByRole('button', { name: 'Try again' }).first().waitFor()

@@ -1,6 +1,7 @@
 import { get } from './api/client'
 import { LiveProvider } from './api/events'
 import { useResource } from './api/useResource'
+import { LabelsPage } from './pages/labels/LabelsPage'
 import { MapPage } from './pages/map/MapPage'
 import { RulesPage } from './pages/rules/RulesPage'
 import { SimulationPage } from './pages/simulation/SimulationPage'
@@ -13,6 +14,7 @@ import { useAddress, type PageName } from './url'
 
 const pages: Readonly<Record<PageName, () => React.JSX.Element>> = {
   map: MapPage,
+  labels: LabelsPage,
   rules: RulesPage,
   simulation: SimulationPage,
   violations: ViolationsPage,

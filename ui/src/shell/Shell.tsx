@@ -5,6 +5,7 @@ import { ThemeSwitch } from './ThemeSwitch'
 
 const entries: readonly [PageName, string, string][] = [
   ['map', 'Map', 'Discover: who depends on whom'],
+  ['labels', 'Labels', 'Discover: what each workload is'],
   ['rules', 'Rules', 'Design: what to allow, with evidence'],
   ['simulation', 'Simulation', 'Design: what those rules would do'],
   ['violations', 'Violations', 'Monitor and enforce: what live policies forbid'],

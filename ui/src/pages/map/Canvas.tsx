@@ -97,7 +97,7 @@ export function Canvas({ view, selection, onSelect, onToggle, trace, judged, foo
         )}
       </div>
       <div className="footer">
-        <Legend judged={judged} chosen={lit !== null} />
+        <Legend judged={judged} chosen={lit !== null} traced={trace !== null} />
         {footer}
       </div>
       <div className="zoomer" role="toolbar" aria-label="Zoom">

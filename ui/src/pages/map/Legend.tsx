@@ -1,6 +1,8 @@
 /** What the lines mean; only what can be seen right now. */
-export function Legend({ judged, chosen }: { judged: boolean; chosen: boolean }) {
-  const entries: [string, string][] = judged
+export function Legend({ judged, chosen, traced }: { judged: boolean; chosen: boolean; traced: boolean }) {
+  const entries: [string, string][] = traced
+    ? [['trace', 'a way in, step by step']]
+    : judged
     ? [
         ['ok', 'allowed by the rules'],
         ['no', 'would be blocked'],
