@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,50 +23,46 @@ var weakRow = fmt.Sprintf("evidence < %d AND client_port_min = client_port_max A
 const dayNs = 24 * hourNanos
 
 // source is a table expression of rollup rows in the window, with the day and the
-// bits of the hours: whole days from the daily rollup, the rest from the hourly.
-// final is "FINAL" to have each row once, or "" when the rows of one key, sensor
-// and day may come in parts that the reader adds up. mixed says that rows of
-// single hours are among them.
-func (q Query) source(final string) (sql string, mixed bool) {
+// bits of its hours: whole days from the daily rollup, the rest from the hourly,
+// added up. final is "FINAL" to have one row per key, sensor and day, or "" when
+// the reader adds up anyway.
+func (q Query) source(final string) string {
 	var sensors where
 	if len(q.Sensors) > 0 {
 		sensors.add("sensor IN " + list(q.Sensors, quote))
 	}
-	whole := sensors
-	firstDay, lastDay := int64(-1), int64(-1) // of the whole days: [firstDay, lastDay)
-	var parts []string
-	hours := func(from, to int64) {
-		if from < to {
-			parts = append(parts, fmt.Sprintf("SELECT %s, %s, toDate(hour, 'UTC') AS day, toUInt32(bitShiftLeft(toUInt32(1), toHour(hour, 'UTC'))) AS hours "+
-				"FROM edges %s WHERE hour >= toDateTime(%d, 'UTC') AND hour < toDateTime(%d, 'UTC') AND %s", edgeKey, edgeSums, final, from*3600, to*3600, sensors))
-			mixed = true
-		}
-	}
 	since, until := hourFloor(q.Since), hourCeil(q.Until) // hours since 1970
+	firstDay, lastDay := (since+23)/24, until/24          // the whole days: [firstDay, lastDay)
+	if q.Since != 0 && q.Until != 0 && firstDay > lastDay {
+		return "(" + hourly(since, until, sensors) + ")" // within one day
+	}
+	whole := append(where(nil), sensors...)
+	var parts []string
 	if q.Since != 0 {
-		firstDay = (since + 23) / 24
 		whole.add(fmt.Sprintf("day >= toDate(%d)", firstDay))
+		parts = append(parts, hourly(since, firstDay*24, sensors))
 	}
 	if q.Until != 0 {
-		lastDay = until / 24
 		whole.add(fmt.Sprintf("day < toDate(%d)", lastDay))
+		parts = append(parts, hourly(lastDay*24, until, sensors))
 	}
-	switch {
-	case q.Since != 0 && q.Until != 0 && firstDay > lastDay: // within one day
-		hours(since, until)
-	default:
-		parts = append(parts, fmt.Sprintf("SELECT %s, %s, day, hours FROM edges_daily %s WHERE %s", edgeKey, edgeSums, final, whole))
-		if q.Since != 0 {
-			hours(since, firstDay*24)
-		}
-		if q.Until != 0 {
-			hours(lastDay*24, until)
-		}
+	parts = append(parts, fmt.Sprintf("SELECT %s, %s, day, hours FROM edges_daily %s WHERE %s", edgeKey, edgeSums, final, whole))
+	parts = slices.DeleteFunc(parts, func(p string) bool { return p == "" })
+	return "(" + strings.Join(parts, "\nUNION ALL ") + ")"
+}
+
+// hourly selects the hours [from, to) since 1970 as rows of days; "" when there
+// are none.
+func hourly(from, to int64, w where) string {
+	if from >= to {
+		return ""
 	}
-	if len(parts) == 0 {
-		parts = []string{"SELECT " + edgeKey + ", " + edgeSums + ", day, hours FROM edges_daily WHERE 0"}
-	}
-	return "(" + strings.Join(parts, "\nUNION ALL ") + ")", mixed
+	return "SELECT " + edgeKey + `, sensor, sum(h.flows) AS flows, sum(h.records) AS records, sum(h.packets) AS packets, sum(h.bytes) AS bytes,
+  min(h.first) AS first, max(h.last) AS last, max(h.evidence) AS evidence, sum(h.confidence_sum) AS confidence_sum,
+  min(h.client_port_min) AS client_port_min, max(h.client_port_max) AS client_port_max,
+  toDate(h.hour, 'UTC') AS day, groupBitOr(toUInt32(bitShiftLeft(toUInt32(1), toHour(h.hour, 'UTC')))) AS hours
+FROM edges AS h WHERE ` + fmt.Sprintf("hour >= toDateTime(%d, 'UTC') AND hour < toDateTime(%d, 'UTC') AND %s", from*3600, to*3600, w) +
+		" GROUP BY " + edgeKey + ", sensor, day"
 }
 
 func hourFloor(t flow.Time) int64 { return max(int64(t)/hourNanos, 0) }
@@ -73,7 +70,7 @@ func hourCeil(t flow.Time) int64  { return max((int64(t)+hourNanos-1)/hourNanos,
 
 // rightWay is source with edges turned round that are known to be reversed.
 func (q Query) rightWay(weak bool) string {
-	rows, _ := q.source("")
+	rows := q.source("")
 	if !weak && len(q.Servers) == 0 {
 		return rows
 	}
@@ -108,7 +105,7 @@ func (q Query) edgesSQL(weak, several bool) string {
 	var w where
 	q.parties(&w)
 	if q.NewSince != 0 {
-		before, _ := Query{Until: q.NewSince}.source("")
+		before := Query{Until: q.NewSince}.source("")
 		w.add("(" + edgeKey + ") NOT IN (SELECT " + edgeKey + " FROM " + before + " WHERE first < " + instant(q.NewSince) + " GROUP BY " + edgeKey + ")")
 	}
 	var rows, counts string
@@ -116,12 +113,8 @@ func (q Query) edgesSQL(weak, several bool) string {
 		rows = "(" + perDay + q.rightWay(weak) + " AS e WHERE " + w.String() + "\nGROUP BY " + edgeKey + ", day, sensor) AS d GROUP BY " + edgeKey + ", day) AS e"
 		counts = "toUInt32(count()) AS days, toUInt32(sum(bitCount(e.hours))) AS hours, toUInt32(uniqExactArray(e.seen)) AS sensors"
 	} else {
-		from, mixed := q.source("FINAL")
-		rows = from + " AS e WHERE " + w.String()
+		rows = q.source("FINAL") + " AS e WHERE " + w.String()
 		counts = "toUInt32(count()) AS days, toUInt32(sum(bitCount(e.hours))) AS hours, toUInt32(1) AS sensors"
-		if mixed {
-			counts = strings.Replace(counts, "count()", "uniqExact(e.day)", 1)
-		}
 	}
 	sql := "SELECT " + edgeKey + `,
   toUInt64(greatest(sum(e.flows), 1)) AS flows, toUInt64(sum(e.packets)) AS packets, toUInt64(sum(e.bytes)) AS bytes,

@@ -118,6 +118,9 @@ var readSettings = []ch.Setting{
 	{Key: "distributed_product_mode", Value: "global"},
 	// Rollup keys hold the hour or the day, so rows of one key share a partition.
 	{Key: "do_not_merge_across_partitions_select_final", Value: "1"},
+	// The rollups are sorted by edge: groups can be finished one after the other,
+	// in memory that does not grow with their number.
+	{Key: "optimize_aggregation_in_order", Value: "1"},
 }
 
 // read runs a query and calls each for every block of its result.
