@@ -86,13 +86,13 @@ func (e *Estate) counts(l int32, out []int) []int {
 	r := derive(e.opts.Seed, tagLink, uint64(l))
 	rate := ln.Rate * e.opts.Rate
 	phase := r.float()
-	if total := rate * ln.total; total > 0 && total+phase < 1 && !ln.schedule.rare {
+	if total := float64(rate * ln.total); total > 0 && total+phase < 1 && !ln.schedule.rare {
 		phase = 1 - total + 1e-9
 	}
 	sum, before := 0.0, 0
 	out = out[:0]
 	for day := range e.opts.Days {
-		sum += rate * ln.factors[day]
+		sum += float64(rate * ln.factors[day]) // not fused with the sum: the same on every machine
 		after := int(sum + phase)
 		out = append(out, after-before)
 		before = after

@@ -1,6 +1,7 @@
 package scenario_test
 
 import (
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
@@ -179,6 +180,15 @@ func TestOptionsOutOfRangeAreRefused(t *testing.T) {
 	for _, o := range []scenario.Options{{Workloads: 3}, {Workloads: 1 << 20}, {Days: -1}, {Rate: -1}, {Noise: scenario.Noise{MissingDays: 8}}, {Noise: scenario.Noise{OneWay: 2}}} {
 		if _, err := scenario.Generate(o); err == nil {
 			t.Errorf("%+v is accepted", o)
+		}
+	}
+}
+
+func BenchmarkWritePcap(b *testing.B) {
+	e := generate(b, scenario.Options{Days: 1})
+	for b.Loop() {
+		if err := e.WritePcap(io.Discard); err != nil {
+			b.Fatal(err)
 		}
 	}
 }
