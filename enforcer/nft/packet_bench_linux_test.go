@@ -14,6 +14,7 @@ import (
 	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/internal/testenv"
 	"github.com/bulkhead/bulkhead/policy"
+	"github.com/bulkhead/bulkhead/topology"
 )
 
 // wide makes a gateway ruleset of n exact elements: n clients that may reach one
@@ -54,7 +55,8 @@ func router(b *testing.B) (*netlab.Space, *netlab.Wire) {
 // BenchmarkPacket measures the CPU time of a forwarded packet over its whole path,
 // with no ruleset, with connection tracking alone, and with policies of growing
 // size. The packets are UDP without answers, so that the policy judges every one;
-// their clients are spread over the whole set. The smallest of many batches is
+// their clients are spread over the whole set, so that memory is part of the cost,
+// or are one. The smallest of many batches is
 // reported: the machine is shared.
 func BenchmarkPacket(b *testing.B) {
 	testenv.Need(b, "netns", "nft")
@@ -64,15 +66,14 @@ func BenchmarkPacket(b *testing.B) {
 		measurePackets(b, 1000, func(s *netlab.Space) { s.Run(b, tracking, "nft", "-f", "-") })
 	})
 	for _, n := range []int{10, 1000, 100_000, 1_000_000} {
-		b.Run(fmt.Sprint("policy", n), func(b *testing.B) {
-			set, h := wide(n)
-			r := mustCompile(b, set, h)
-			measurePackets(b, n, func(s *netlab.Space) {
-				if _, err := openIn(b, s).Apply(b.Context(), r); err != nil {
-					b.Fatal(err)
-				}
-			})
-		})
+		set, h := wide(n)
+		apply := func(s *netlab.Space) {
+			if _, err := openIn(b, s).Apply(b.Context(), mustCompile(b, set, h)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.Run(fmt.Sprint("policy", n, "/spread"), func(b *testing.B) { measurePackets(b, n, apply) })
+		b.Run(fmt.Sprint("policy", n, "/one-client"), func(b *testing.B) { measurePackets(b, 1, apply) })
 	}
 }
 
@@ -111,27 +112,44 @@ func threadTime() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// BenchmarkLabelChange moves one workload of an estate with 100,000 elements to
-// another role and back: what the kernel has to be told, told, and looked up
-// again. Compiling is measured apart.
+// BenchmarkLabelChange moves one workload of a ruleset with 100,000 elements to
+// another role and back: the difference found, the kernel told, the change read
+// back. Compiling is measured apart. On a host only sets of addresses change; on a
+// gateway a verdict map does too, after which the kernel validates every chain of
+// the table again (nft_table_validate), whatever the size of the change.
 func BenchmarkLabelChange(b *testing.B) {
 	testenv.Need(b, "netns")
-	set, h := many(100_000)
+	b.Run("host", func(b *testing.B) {
+		set, h := wide(100_000)
+		h.Mode, h.Self = ModeHost, []string{"server"}
+		changeLabel(b, set, h, 1, labels("role", "other"))
+	})
+	b.Run("gateway", func(b *testing.B) {
+		set, h := many(100_000)
+		changeLabel(b, set, h, 1, labels("role", "db", "app", "app000"))
+	})
+}
+
+func changeLabel(b *testing.B, set *policy.Set, h Host, workload int, to topology.Labels) {
 	before := mustCompile(b, set, h)
-	h.Workloads[1].Labels = labels("role", "db", "app", "app000")
+	h.Workloads[workload].Labels = to
 	after := mustCompile(b, set, h)
 	k := openIn(b, netlab.New(b))
 	if _, err := k.Apply(b.Context(), before); err != nil {
 		b.Fatal(err)
 	}
-	b.ResetTimer()
-	for i := 0; b.Loop(); i++ {
+	best := time.Duration(1 << 62)
+	i := 0
+	for b.Loop() {
 		want := after
-		if i%2 == 1 {
+		if i++; i%2 == 0 {
 			want = before
 		}
-		if _, err := k.Apply(b.Context(), want); err != nil {
+		done, err := k.Apply(b.Context(), want)
+		if err != nil {
 			b.Fatal(err)
 		}
+		best = min(best, done.Took)
 	}
+	b.ReportMetric(float64(best)/1e6, "best-ms")
 }
