@@ -22,8 +22,9 @@ type Evidence struct {
 	flow.EdgeStats
 	Clients    int                   `json:"clients"` // workloads on the client side
 	Servers    int                   `json:"servers"`
-	Confidence float64               `json:"ruleConfidence"` // 0..1, that the rule is wanted as written
-	Examples   []topology.Dependency `json:"examples"`       // at most 5, busiest first; index Map.Graph.Nodes
+	Decided    bool                  `json:"decided,omitempty"` // a person allowed it; the traffic alone would not have
+	Confidence float64               `json:"ruleConfidence"`    // 0..1, that the rule is wanted as written
+	Examples   []topology.Dependency `json:"examples"`          // at most 5, busiest first; index Map.Graph.Nodes
 }
 
 // Concern says why a dependency is put before a person rather than allowed.
@@ -54,7 +55,18 @@ type Decision struct {
 	Total    int                   `json:"total"`  // dependencies in all
 	Stats    flow.EdgeStats        `json:"stats"`
 	Priority topology.Priority     `json:"priority"` // of the most important server
+	// Answer is what a person said: AnswerAllow, AnswerDeny or AnswerWatch; "" while
+	// nobody has.
+	Answer string `json:"answer,omitempty"`
 }
+
+// Answers to a Decision. Allow puts its rule into the set; deny and watch leave it
+// out, deny for good.
+const (
+	AnswerAllow = "allow"
+	AnswerDeny  = "deny"
+	AnswerWatch = "watch"
+)
 
 // Coverage is the share of observed connections a set allows.
 type Coverage struct {
@@ -89,7 +101,10 @@ const (
 
 // SimRow is one dependency (or probe) under a set.
 type SimRow struct {
-	Class       Class               `json:"class"`
+	Class Class `json:"class"`
+	// Concern says why what would break is expected to: it waits for a decision or
+	// was denied one. "" is traffic that looks legitimate.
+	Concern     Concern             `json:"concern,omitempty"`
 	Dep         topology.Dependency `json:"dep"` // indexes Simulation.Nodes
 	Verdict     Verdict             `json:"verdict"`
 	Connections uint64              `json:"connections"`
@@ -112,8 +127,12 @@ type Simulation struct {
 	Hash   string          `json:"hash"` // of the set
 	Nodes  []topology.Node `json:"nodes"`
 	Totals [4]SimTotal     `json:"totals"` // by Class
-	Rows   []SimRow        `json:"rows"`   // would-break first, busiest first; capped by the caller
-	Rules  []RuleUse       `json:"rules"`
+	// Expected is the part of would-break that is a Concern; the rest of it looks
+	// legitimate and is Legitimate.
+	Expected   SimTotal  `json:"expected"`
+	Legitimate SimTotal  `json:"legitimate"`
+	Rows       []SimRow  `json:"rows"` // would-break first, busiest first; capped by the caller
+	Rules      []RuleUse `json:"rules"`
 	// Untouched counts connections neither end of which the set protects.
 	Untouched uint64     `json:"untouched"`
 	Coverage  []Coverage `json:"coverage"`

@@ -2,9 +2,7 @@ package recommender
 
 import (
 	"cmp"
-	"encoding/hex"
 	"fmt"
-	"hash/fnv"
 	"math"
 	"slices"
 
@@ -58,13 +56,25 @@ func (d *draft) busiest(deps []int32, n int) []topology.Dependency {
 	return slices.Clone(out[:min(n, len(out))])
 }
 
-// finish adds decisions, coverage and notes to a recommendation whose set is
-// written.
+// finish puts the evidence in the set's order and adds coverage and notes to a
+// recommendation whose set is written.
 func (d *draft) finish() {
+	at := map[[2]string]int{}
+	for i := range d.rec.Set.Policies {
+		for _, r := range d.rec.Set.Policies[i].Rules {
+			at[[2]string{d.rec.Set.Policies[i].Name, r.Name}] = len(at)
+		}
+	}
+	slices.SortFunc(d.rec.Evidence, func(a, b policy.Evidence) int {
+		return cmp.Compare(at[[2]string{a.Policy, a.Rule}], at[[2]string{b.Policy, b.Rule}])
+	})
 	enforced := policy.NewEvaluator(d.rec.Set.AtStage(policy.Enforce))
 	ids := identify(enforced, d.m)
 	for i := range d.rec.Decisions {
 		dec := &d.rec.Decisions[i]
+		if dec.Answer == policy.AnswerAllow {
+			continue
+		}
 		if v := enforced.Judge(ids[dec.Deps[0].Client], ids[dec.Deps[0].Server], dec.Deps[0].Service, "", ""); v.Outcome == policy.Allowed && v.Rule != "" {
 			dec.Why += fmt.Sprintf(" At this level rule %q of policy %q allows it already.", v.Rule, v.Policy)
 		}
@@ -86,94 +96,3 @@ func (e *estate) unprotected() []string {
 	}
 	return []string{fmt.Sprintf("%s without an application label are in no policy: %s", plural(len(names), "workload"), listWords(names))}
 }
-
-// decisionKey is what is decided together.
-type decisionKey struct {
-	concern policy.Concern
-	from    place
-	to      place // every for a scanner
-	app     int32
-}
-
-// decisions groups what must be decided: a scanner's work is one question,
-// everything else one per client group, server group and policy.
-func (d *draft) decisions() []policy.Decision {
-	groups := map[decisionKey][]int32{}
-	for i, c := range d.concerns {
-		dep := &d.m.Graph.Deps[i]
-		server := &d.groups[d.groupOf[dep.Server]]
-		if c == none || !d.inScope(server.appKey) {
-			continue
-		}
-		k := decisionKey{c, d.placeOf(dep.Client, policy.ServiceLevel), d.placeOf(dep.Server, policy.ServiceLevel), server.app}
-		if c == policy.ConcernScanner {
-			k = decisionKey{c, place{groupKey: groupKey{node: d.m.Graph.Nodes[dep.Client].ID}}, place{every: true}, -1}
-		}
-		groups[k] = append(groups[k], int32(i))
-	}
-	var out []policy.Decision
-	for k, deps := range groups {
-		out = append(out, d.decision(k, deps))
-	}
-	slices.SortFunc(out, func(a, b policy.Decision) int {
-		return cmp.Or(cmp.Compare(concernOrder(a.Concern), concernOrder(b.Concern)), cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Title, b.Title), cmp.Compare(a.ID, b.ID))
-	})
-	return out
-}
-
-func (d *draft) decision(k decisionKey, deps []int32) policy.Decision {
-	out := policy.Decision{Concern: k.concern, Total: len(deps), Deps: d.busiest(deps, maxDecisionDeps)}
-	var own appKey
-	if k.app >= 0 {
-		own = d.apps[k.app].appKey
-		out.Policy = d.policyName(own)
-	}
-	stats, _, servers := d.sum(deps)
-	out.Stats = stats
-	var services []policy.Service
-	for _, i := range deps {
-		services = append(services, d.written[i])
-		out.Priority = max(out.Priority, d.priority(d.m.Graph.Deps[i].Server))
-	}
-	slices.SortFunc(services, compareServices)
-	services = slices.Compact(services)
-	out.Rule = policy.Rule{Name: slug(string(k.concern)+"-"+k.from.short(own)) + "-to-" + k.to.short(own),
-		From: d.peers([]place{k.from}), To: d.peers([]place{k.to}), Services: services}
-	words := make([]string, len(services))
-	for i, s := range services {
-		words[i] = serviceWords(s)
-	}
-	from := k.from.words(appKey{})
-	to := k.to.words(appKey{})
-	if k.to.every {
-		to = plural(servers, "server")
-	}
-	out.Title = fmt.Sprintf("%s to %s: %s", sentence(from), to, listWords(words))
-	out.Rule.Description = fmt.Sprintf("%s may use %s: %s. Decided by hand: %s.", sentence(from), to, listWords(words), k.concern)
-	out.Why = concernWords[k.concern] + " " + seenWords(stats)
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%s|%v|%v|%v", k.concern, k.from, k.to, own)
-	out.ID = hex.EncodeToString(h.Sum(nil))
-	return out
-}
-
-func seenWords(s flow.EdgeStats) string {
-	return fmt.Sprintf("Seen in %s on %s, last %s.", plural(int(s.Flows), "connection"), plural(int(s.Days), "day"), s.Last.Std().Format("2006-01-02 15:04"))
-}
-
-var concernWords = map[policy.Concern]string{
-	policy.ConcernScanner:     "It looks for services widely and most of what it tried gave no answer: a security scanner, or something that spreads.",
-	policy.ConcernOneOff:      "It was used once or twice on a single day and not since: a forgotten session, or somebody trying.",
-	policy.ConcernCleartext:   "It crosses from a lower environment to a higher one, readable on the wire.",
-	policy.ConcernAdmin:       "It administers a higher environment from a lower one: a compromise of the lower one carries over.",
-	policy.ConcernVendor:      "Somebody outside uses a service that gives control of the machine or its data.",
-	policy.ConcernCrossEnv:    "It crosses from a lower environment to a higher one: least privilege keeps them apart.",
-	policy.ConcernReversed:    "The port is one that clients are given, and nothing strong says who asked: the direction may be the wrong way round.",
-	policy.ConcernUnlabelled:  "Nobody has said what the client is, and the server is one of the most important.",
-	policy.ConcernWorkstation: "File shares and remote control between machines people sit at are how an intruder moves.",
-}
-
-var concernList = []policy.Concern{policy.ConcernVendor, policy.ConcernUnlabelled, policy.ConcernScanner, policy.ConcernAdmin, policy.ConcernCrossEnv,
-	policy.ConcernCleartext, policy.ConcernWorkstation, policy.ConcernOneOff, policy.ConcernReversed}
-
-func concernOrder(c policy.Concern) int { return slices.Index(concernList, c) }

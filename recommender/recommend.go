@@ -19,6 +19,8 @@ type Options struct {
 	Scope topology.Labels
 	// Egress restricts the outbound side of every policy too.
 	Egress policy.Egress
+	// Answers are what people said to earlier decisions, by Decision.ID.
+	Answers map[string]string
 	// Networks define the names that nodes outside go by; those missing are made
 	// of the addresses seen.
 	Networks []topology.Network
@@ -44,6 +46,7 @@ func Recommend(m *topology.Map, probes []flow.Probe, opt Options) (*policy.Recom
 		}
 	}
 	d.rec.Decisions = d.decisions()
+	d.allowDecided(set)
 	set.Networks = d.networks(set)
 	set = set.Normal()
 	if err := set.Validate(); err != nil {
@@ -70,6 +73,7 @@ type draft struct {
 	byPolicy []map[policy.Cell][]int32 // per application: dependencies behind each cell
 	names    map[string]bool           // policy names in use
 	named    map[appKey]string
+	behind   map[string][]int32 // dependencies of each decision, by its ID
 }
 
 // collect turns every dependency that is allowed into a cell of the policy that

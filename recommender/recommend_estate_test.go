@@ -123,6 +123,9 @@ func TestSimulationOfTheRecommendationBreaksOnlyWhatIsDecided(t *testing.T) {
 	if got := sim.Totals[policy.ClassWouldBreak].Dependencies; got != decided {
 		t.Errorf("%d dependencies would break, %d are up for decision", got, decided)
 	}
+	if sim.Legitimate.Dependencies != 0 || sim.Expected != sim.Totals[policy.ClassWouldBreak] {
+		t.Errorf("what would break: %+v legitimate, %+v expected", sim.Legitimate, sim.Expected)
+	}
 	if got := sim.Totals[policy.ClassNeverUsed].Dependencies; got != 0 {
 		t.Errorf("%d recommended rules were never used", got)
 	}
@@ -138,5 +141,44 @@ func TestSimulationOfTheRecommendationBreaksOnlyWhatIsDecided(t *testing.T) {
 	}
 	if flows != sorted+sim.Untouched {
 		t.Errorf("%d connections, %d sorted and %d untouched", flows, sorted, sim.Untouched)
+	}
+}
+
+// An allowed decision is a rule with evidence of its own; a denied one stays out.
+func TestAnswersBecomeRules(t *testing.T) {
+	m, probes, e := estateMap(t, scenario.Options{})
+	opt := recommender.Options{Level: policy.ServiceLevel, Networks: e.Inventory(true).Networks}
+	before, err := recommender.Recommend(m, probes, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt.Answers = map[string]string{}
+	for i, d := range before.Decisions {
+		opt.Answers[d.ID] = []string{policy.AnswerAllow, policy.AnswerDeny, policy.AnswerWatch}[i%3]
+	}
+	after, err := recommender.Recommend(m, probes, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	judge := policy.NewEvaluator(after.Set.AtStage(policy.Enforce))
+	for i, d := range after.Decisions {
+		if d.ID != before.Decisions[i].ID || d.Answer != opt.Answers[d.ID] {
+			t.Errorf("decision %d: %s answered %q", i, d.ID, d.Answer)
+		}
+		for _, dep := range d.Deps {
+			v := judge.Evaluate(policy.Facts{Client: recommender.PartyOf(m, dep.Client), Server: recommender.PartyOf(m, dep.Server), Service: dep.Service})
+			if want := d.Answer == policy.AnswerAllow; want != (v.Outcome == policy.Allowed) {
+				t.Errorf("%s was answered %s, and %s is %s by %s", d.Title, d.Answer, dep.Service, v.Outcome, v.Rule)
+			}
+		}
+	}
+	decided := 0
+	for _, ev := range after.Evidence {
+		if ev.Decided {
+			decided++
+		}
+	}
+	if decided == 0 || len(after.Evidence) != countRules(after.Set) {
+		t.Errorf("%d rules decided, %d evidence for %d rules", decided, len(after.Evidence), countRules(after.Set))
 	}
 }

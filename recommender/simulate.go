@@ -38,8 +38,9 @@ func Simulate(set *policy.Set, m *topology.Map, probes []flow.Probe, opt Simulat
 	e := policy.NewEvaluator(judged)
 	s := &replay{m: m, e: e, ids: identify(e, m), uses: map[ruleID]*policy.RuleUse{}, max: opt.MaxRows,
 		out: &policy.Simulation{Since: m.Since, Until: m.Until, Hash: set.Hash(), Nodes: slices.Clone(m.Graph.Nodes)}}
+	concerns := newEstate(m).concerns(probes, policy.ServiceLevel)
 	for i := range m.Graph.Deps {
-		s.dependency(&m.Graph.Deps[i])
+		s.dependency(&m.Graph.Deps[i], concerns[i])
 	}
 	s.probes(probes)
 	s.rules(judged)
@@ -61,7 +62,7 @@ type replay struct {
 	out  *policy.Simulation
 }
 
-func (s *replay) dependency(d *topology.Dependency) {
+func (s *replay) dependency(d *topology.Dependency, concern policy.Concern) {
 	client, server := s.ids[d.Client], s.ids[d.Server]
 	in, out := s.e.JudgeEnds(client, server, d.Service)
 	s.use(in, d)
@@ -77,7 +78,17 @@ func (s *replay) dependency(d *topology.Dependency) {
 	case policy.Blocked, policy.WouldBlock:
 		class = policy.ClassWouldBreak
 	}
-	s.add(class, policy.SimRow{Class: class, Dep: *d, Verdict: v, Connections: d.Flows}, d.Bytes)
+	row := policy.SimRow{Class: class, Dep: *d, Verdict: v, Connections: d.Flows}
+	if class == policy.ClassWouldBreak {
+		part := &s.out.Legitimate
+		if row.Concern = concern; concern != none {
+			part = &s.out.Expected
+		}
+		part.Dependencies++
+		part.Connections += d.Flows
+		part.Bytes += d.Bytes
+	}
+	s.add(class, row, d.Bytes)
 }
 
 // use counts the rule or exception that decided at one end.
@@ -111,8 +122,8 @@ func (s *replay) add(class policy.Class, row policy.SimRow, bytes uint64) {
 }
 
 func busiestRows(rows []policy.SimRow, n int) []policy.SimRow {
-	slices.SortStableFunc(rows, func(a, b policy.SimRow) int {
-		return cmp.Or(cmp.Compare(b.Connections, a.Connections), cmp.Compare(a.Dep.Client, b.Dep.Client),
+	slices.SortStableFunc(rows, func(a, b policy.SimRow) int { // what looks legitimate before what was to be expected
+		return cmp.Or(cmp.Compare(min(1, len(a.Concern)), min(1, len(b.Concern))), cmp.Compare(b.Connections, a.Connections), cmp.Compare(a.Dep.Client, b.Dep.Client),
 			cmp.Compare(a.Dep.Server, b.Dep.Server), a.Dep.Service.Compare(b.Dep.Service))
 	})
 	return rows[:min(n, len(rows))]
