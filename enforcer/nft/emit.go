@@ -290,9 +290,13 @@ func (c *compiler) fillDispatch(groups []*group, maps *dispatchMaps) {
 
 func (m *dispatchMaps) add(id *ident, v Verdict) {
 	for i, elems := range [][]Elem{id.v4, id.v6} {
+		if len(elems) == 0 {
+			continue
+		}
 		s := &m[i]
+		target := s.target(v)
 		for _, e := range elems {
-			e.Target = s.target(v)
+			e.Target = target
 			s.Elems = append(s.Elems, e)
 		}
 	}
