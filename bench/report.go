@@ -23,10 +23,20 @@ type section struct {
 	better string // "more" or "less"
 	method string
 	rows   []row
+	// lines are a Go benchmark's name and figures, for sections made of those.
+	lines [][2]string
 }
 
 func (s *section) write(w io.Writer) {
 	fmt.Fprintf(w, "## %s\n\n%s\n\n", s.title, s.method)
+	if len(s.lines) > 0 {
+		fmt.Fprint(w, "| benchmark | figures |\n|---|---|\n")
+		for _, l := range s.lines {
+			fmt.Fprintf(w, "| %s | %s |\n", l[0], l[1])
+		}
+		fmt.Fprintln(w)
+		return
+	}
 	fmt.Fprintf(w, "| tool | %s | CPU s | peak MB | ours against it | note |\n|---|---|---|---|---|---|\n", s.unit)
 	for i, r := range s.rows {
 		ratio := ""

@@ -41,7 +41,11 @@ func (a *app) netflowOptions(over direction.Overrides) (netflow.Options, error) 
 	if err != nil {
 		return netflow.Options{}, err
 	}
-	o := netflow.Options{OnlyListed: len(prefixes) > 0}
+	ignore, err := config.Prefixes(c.Ignore)
+	if err != nil {
+		return netflow.Options{}, err
+	}
+	o := netflow.Options{OnlyListed: len(prefixes) > 0, Ignore: ignore}
 	o.Stitch = stitch.Options{Learner: direction.New(direction.Options{Overrides: over})}
 	if len(prefixes) == 0 && c.Sampling > 1 {
 		prefixes = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,7 +19,6 @@ import (
 	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/httpapi"
 	"github.com/bulkhead/bulkhead/internal/task"
-	"github.com/bulkhead/bulkhead/store"
 )
 
 func senseCmd(a *app) *cobra.Command {
@@ -64,6 +64,9 @@ func (s *session) sense(ctx context.Context, live liveFlags, serve bool) error {
 	}
 	watch.writer = w
 	tasks = append(tasks, watch)
+	if err := watch.admit(ctx); err != nil {
+		return errors.Join(err, w.Close())
+	}
 	if serve {
 		srv, err := newServer(s)
 		if err != nil {
@@ -80,17 +83,24 @@ func (s *session) sense(ctx context.Context, live liveFlags, serve bool) error {
 	return errors.Join(err, watch.report(last))
 }
 
+// maxSkew is how wrong an exporter's clock may be before its times are put right by
+// when its datagrams arrive.
+const maxSkew = 10 * time.Minute
+
 // sensors opens everything the configuration names.
 func (s *session) sensors(w *stampedWriter, live liveFlags) ([]task.Task, *senseWatch, error) {
-	watch := &senseWatch{app: s.app, store: s.store, ready: make(chan struct{})}
+	watch := &senseWatch{app: s.app, session: s, ready: make(chan struct{})}
 	opt, err := s.app.collectorOptions()
 	if err != nil {
 		return nil, nil, err
 	}
 	var tasks []task.Task
 	if c := s.app.cfg.Collector; len(c.Listen) > 0 {
-		watch.decoder = netflow.NewDecoder(opt.NetFlow, w)
-		watch.server, err = netflow.Listen(netflow.ListenOptions{Addresses: c.Listen, Log: s.app.log}, watch.decoder)
+		live := opt.NetFlow
+		live.MaxSkew = maxSkew
+		watch.decoder = netflow.NewDecoder(live, w)
+		watch.server, err = netflow.Listen(netflow.ListenOptions{Addresses: c.Listen, Log: s.app.log,
+			State: filepath.Join(s.app.cfg.DataDir, "exporters.json")}, watch.decoder)
 		if err != nil {
 			return nil, nil, fmt.Errorf("sense: %w", err)
 		}
@@ -140,7 +150,7 @@ type senseWatch struct {
 	decoder *netflow.Decoder
 	server  *netflow.Server
 	live    *collector.Live
-	store   *store.Store
+	session *session
 	ready   chan struct{}
 }
 
@@ -168,8 +178,8 @@ func (w *senseWatch) Run(ctx context.Context) error {
 			}
 		case <-minute.C:
 			w.print(os.Stderr)
-			if err := w.report(ctx); err != nil {
-				w.app.log.Warn("counters not stored", "error", err)
+			if err := errors.Join(w.report(ctx), w.admit(ctx)); err != nil {
+				w.app.log.Warn("counters not stored, or exporters not read", "error", err)
 			}
 		}
 	}
@@ -182,7 +192,7 @@ func (w *senseWatch) report(ctx context.Context) error {
 	if name == "" {
 		name, _ = os.Hostname()
 	}
-	return w.store.ReportHealth(ctx, healthOf(name, w.stages(), time.Now()))
+	return w.session.store.ReportHealth(ctx, append(healthOf(name, w.stages(), time.Now()), w.exporters()...))
 }
 
 // stages gives the counters for the status page.

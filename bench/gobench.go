@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+)
+
+// goSuites are the Go benchmarks beside the code they measure, by what a reader
+// asks. Peers that are libraries are measured by the suite itself, in the same run.
+var goSuites = []struct {
+	title, method, pkg, pattern, time string
+}{
+	{"Rows into ClickHouse", "The store's writer into MergeTree tables of the embedded engine, engine and client sharing the machine's cores.",
+		"./store", "BenchmarkInsert", "1x"},
+	{"From edges to a map", "The whole map of estates of growing size on one core; gonum's Louvain and ours on the same graphs.",
+		"./mapper", "Benchmark", "1x"},
+	{"Judging flows", "policy.Evaluate and its indexed form, 100,000 workloads and 10,000 rules where the name says so.",
+		"./policy", "Benchmark", "1s"},
+	{"Blast radius", "Reach of every workload over the dependencies that are open.", "./recommender", "Benchmark", "1x"},
+	{"Rulesets into the kernel", "Compile and apply in a network namespace; nft -f loads the same ruleset as text. Packet cost is the added time per forwarded packet.",
+		"./enforcer/nft", "Benchmark", "1x"},
+	{"Receiving flow exports", "Datagrams over loopback through the collector without a store; nothing may be dropped.",
+		"./collector/netflow/...", "Benchmark", "1s"},
+}
+
+// benchLine is a result of go test -bench: name, iterations, then value and unit
+// pairs.
+var benchLine = regexp.MustCompile(`^(Benchmark\S+)\s+\d+\s+(.*)$`)
+
+// benchGo runs the suites and reports their own figures.
+func benchGo(ctx context.Context, _ *bench) ([]section, error) {
+	var out []section
+	for _, s := range goSuites {
+		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", s.pattern, "-benchtime", s.time, "-timeout", "30m", s.pkg)
+		cmd.Env = append(os.Environ(), "REQUIRE=all")
+		text, err := cmd.CombinedOutput()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w: %s", s.pkg, err, tail(text))
+		}
+		sec := section{title: s.title, method: s.method + fmt.Sprintf(" `go test -bench %s -benchtime %s %s`", s.pattern, s.time, s.pkg)}
+		for _, line := range strings.Split(string(text), "\n") {
+			if m := benchLine.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
+				name := strings.TrimPrefix(m[1], "Benchmark")
+				if i := strings.LastIndexByte(name, '-'); i > 0 {
+					name = name[:i]
+				}
+				sec.lines = append(sec.lines, [2]string{name, strings.Join(strings.Fields(m[2]), " ")})
+			}
+		}
+		out = append(out, sec)
+	}
+	return out, nil
+}
