@@ -111,7 +111,7 @@ func (d *draft) decision(k decisionKey, deps []int32) policy.Decision {
 	out.Rule.Description = fmt.Sprintf("%s may use %s: %s. Decided by hand: %s.", sentence(from), to, listWords(words), k.concern)
 	out.Why = concernWords[k.concern] + " " + seenWords(stats)
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%s|%v|%v|%v", k.concern, k.from, k.to, own)
+	fmt.Fprintf(h, "%s|%s|%s|%s", k.concern, k.from.id(), k.to.id(), own)
 	out.ID = hex.EncodeToString(h.Sum(nil))
 	return out
 }

@@ -19,6 +19,11 @@ type place struct {
 	wholeApp bool
 }
 
+// id tells places apart in hashes that must not change between versions.
+func (p place) id() string {
+	return fmt.Sprintf("%t|%t|%q|%q|%q|%q", p.every, p.wholeApp, p.node, p.app, p.env, p.role)
+}
+
 func (p place) compare(o place) int {
 	return cmp.Or(boolCompare(o.every, p.every), p.groupKey.compare(o.groupKey))
 }

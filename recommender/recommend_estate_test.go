@@ -70,8 +70,12 @@ func TestDecisionsNameWhatIsWrongInTheEstate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := map[policy.Concern]bool{}
+	found, ids := map[policy.Concern]bool{}, map[string]bool{}
 	for _, d := range rec.Decisions {
+		if ids[d.ID] {
+			t.Errorf("two decisions share the id %s", d.ID)
+		}
+		ids[d.ID] = true
 		found[d.Concern] = true
 		t.Logf("%s [%s] %s", d.Title, d.Concern, d.Why)
 	}
@@ -168,7 +172,7 @@ func TestAnswersBecomeRules(t *testing.T) {
 		for _, dep := range d.Deps {
 			v := judge.Evaluate(policy.Facts{Client: recommender.PartyOf(m, dep.Client), Server: recommender.PartyOf(m, dep.Server), Service: dep.Service})
 			if want := d.Answer == policy.AnswerAllow; want != (v.Outcome == policy.Allowed) {
-				t.Errorf("%s was answered %s, and %s is %s by %s", d.Title, d.Answer, dep.Service, v.Outcome, v.Rule)
+				t.Errorf("%s was answered %s, and %s of %s is %s by %s: %s", d.Title, d.Answer, dep.Service, m.Graph.Nodes[dep.Server].ID, v.Outcome, v.Rule, v.Why)
 			}
 		}
 	}
