@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"time"
 
 	"github.com/bulkhead/bulkhead/collector/capture"
 )
@@ -29,6 +30,9 @@ func Import(ctx context.Context, path string, o Options, sink Sink) (Stats, erro
 	if o.Assemble.Interfaces == nil {
 		o.Assemble.Interfaces = []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15"}
 	}
+	if o.NetFlow.Stitch.HoldFor == 0 {
+		o.NetFlow.Stitch.HoldFor = toTheEnd
+	}
 	p := newPipeline(o, sink)
 	err = read(ctx, r, p, o.Progress)
 	if e := p.flush(); e != nil {
@@ -43,6 +47,10 @@ func Import(ctx context.Context, path string, o Options, sink Sink) (Stats, erro
 	}
 	return stats, errors.Join(err, r.Close())
 }
+
+// toTheEnd is longer than any capture: flows of unsure direction wait until all of
+// the file has been learned from.
+const toTheEnd = 100 * 365 * 24 * time.Hour
 
 // checkEvery is how many frames pass between looks at the context and the sink.
 const checkEvery = 1 << 14

@@ -37,6 +37,9 @@ func newPipeline(o Options, sink Sink) *pipeline {
 	if o.Assemble.Learner == nil {
 		o.Assemble.Learner = direction.New(direction.Options{Overrides: o.Direction})
 	}
+	// What holds for packets holds for exported flows.
+	o.NetFlow.Ignore = o.Ignore
+	o.NetFlow.Stitch.ScopeVLAN, o.NetFlow.Stitch.ScopeVNI = o.Assemble.ScopeVLAN, o.Assemble.ScopeVNI
 	if o.NetFlow.Stitch.Learner == nil {
 		o.NetFlow.Stitch.Learner = o.Assemble.Learner // what packets teach holds for exports, and the other way round
 	}

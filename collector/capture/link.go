@@ -68,7 +68,7 @@ func (w *Walker) link(f *Frame, p *Packet) flow.DropReason {
 	case LinkNFLog:
 		return w.nflog(b, p)
 	}
-	return w.odd.walk(w, f, p)
+	return w.oddLink(f, p)
 }
 
 // ipAny tells IPv4 from IPv6 by the version field.

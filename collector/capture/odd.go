@@ -7,11 +7,6 @@ import (
 	"github.com/bulkhead/bulkhead/flow"
 )
 
-// oddLinks decodes link types that are met rarely through gopacket.
-type oddLinks struct {
-	panics uint64
-}
-
 var oddDecoders = map[LinkType]gopacket.Decoder{
 	LinkFDDI:     layers.LinkTypeFDDI,
 	LinkWLAN:     layers.LinkTypeIEEE802_11,
@@ -20,17 +15,17 @@ var oddDecoders = map[LinkType]gopacket.Decoder{
 	LinkRadioTap: layers.LinkTypeIEEE80211Radio,
 }
 
-// walk decodes down to the first IP layer and walks from there, so that what lies
-// above IP is read by the same code whatever lay below. gopacket 1.1.19 panics on
-// some hostile frames: its recovery stays on, and ours stands behind it.
-func (o *oddLinks) walk(w *Walker, f *Frame, p *Packet) (why flow.DropReason) {
+// oddLink decodes a link type that is met rarely through gopacket, down to the
+// first IP layer, and walks from there, so that what lies above IP is read by the
+// same code whatever lay below. gopacket 1.1.19 panics on some hostile frames: its
+// recovery stays on, ours stands behind it, and both are counted.
+func (w *Walker) oddLink(f *Frame, p *Packet) (why flow.DropReason) {
 	first, ok := oddDecoders[f.Link]
 	if !ok {
 		return flow.DropLinkType
 	}
 	defer func() {
 		if recover() != nil {
-			o.panics++
 			why = flow.DropPanic
 		}
 	}()
@@ -41,6 +36,9 @@ func (o *oddLinks) walk(w *Walker, f *Frame, p *Packet) (why flow.DropReason) {
 			b := contents[:len(contents)+len(l.LayerPayload())] // the payload follows in the same array
 			return w.ipAny(b, uint32(len(b)), p)
 		}
+	}
+	if failure, ok := packet.ErrorLayer().(*gopacket.DecodeFailure); ok && failure.Dump() != "" {
+		return flow.DropPanic // it dumps the stack of a panic
 	}
 	return flow.DropNotIP
 }

@@ -36,7 +36,6 @@ type Walker struct {
 	TruncatedPayload uint64
 	depth            int
 	outer            Packet // the outermost packet that carried a tunnel in the last frame
-	odd              oddLinks
 }
 
 // Outer returns the outermost packet that carried the tunnel which the last Packet
