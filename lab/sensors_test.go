@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -31,13 +32,20 @@ const senseEnv = "BULKHEAD_LAB_SENSE"
 func TestMain(m *testing.M) {
 	device := os.Getenv(senseEnv)
 	if device == "" {
-		os.Exit(m.Run())
+		code := m.Run()
+		if dir := usedProgram.Load(); dir != nil {
+			os.RemoveAll(*dir)
+		}
+		os.Exit(code)
 	}
 	if err := sense(device, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "sense:", err)
 		os.Exit(1)
 	}
 }
+
+// usedProgram is the folder of the built program, once a test needed it.
+var usedProgram atomic.Pointer[string]
 
 // sense is a sensor in the namespace this process runs in: it writes "ready",
 // then its records as JSON lines, until SIGTERM.

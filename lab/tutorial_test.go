@@ -1,26 +1,49 @@
 package lab_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/bulkhead/bulkhead/internal/testenv"
 	"github.com/bulkhead/bulkhead/lab"
 )
 
+// built is the folder of the program, built once for all tests; TestMain
+// removes it.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "bulkhead-bin-")
+	if err != nil {
+		return "", err
+	}
+	usedProgram.Store(&dir)
+	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "bulkhead"), "./cmd/bulkhead")
+	cmd.Dir = testenv.Root()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("build: %w: %s", err, out)
+	}
+	return dir, nil
+})
+
+// program returns the folder the built program is in.
+func program(t *testing.T) string {
+	t.Helper()
+	dir, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // The tutorial's commands, typed as they stand, do what it says.
 func TestTutorialWorksAsTyped(t *testing.T) {
 	testenv.Need(t, "engine", "go")
 	l := up(t, lab.Options{Topology: lab.Payments()})
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", filepath.Join(bin, "bulkhead"), "./cmd/bulkhead")
-	build.Dir = testenv.Root()
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	bin := program(t)
 	if err := l.Traffic(t.Context()); err != nil {
 		t.Fatal(err)
 	}
