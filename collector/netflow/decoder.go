@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"github.com/bulkhead/bulkhead/collector/capture"
 	"github.com/bulkhead/bulkhead/collector/netflow/plan"
 	"github.com/bulkhead/bulkhead/collector/netflow/stitch"
 	"github.com/bulkhead/bulkhead/flow"
@@ -28,6 +29,7 @@ type Decoder struct {
 	unknown   unknowns
 	gone      Counts // of exporters forgotten, and of datagrams that have none
 	stitcher  *stitch.Stitcher
+	walker    capture.Walker
 	rows      []plan.Row
 	observe   func(*domain, *plan.Row) // tests look at rows before they are stitched
 	now       flow.Time                // latest time seen; never goes back

@@ -67,3 +67,30 @@ func TestRecordsSurviveExport(t *testing.T) {
 		}
 	}
 }
+
+// A datagram of known templates costs no allocation, from its bytes to the sink.
+func TestDatagramsDoNotAllocate(t *testing.T) {
+	records := netflowtest.Records(2000, 1, boot+3600e9)
+	var halves []netflowtest.Half
+	for i := range records {
+		halves = append(halves, netflowtest.Halves(&records[i])...)
+	}
+	for _, f := range formats {
+		e := &netflowtest.Encoder{Format: f, Boot: boot, TemplateEvery: 1 << 30}
+		datagrams := e.Datagrams(halves, boot+7200e9)
+		d := netflow.NewDecoder(netflow.Options{Batch: 64}, &count{})
+		i := 0
+		next := func() {
+			if err := d.Datagram(datagrams[i%len(datagrams)], router, boot+7200e9); err != nil {
+				t.Fatal(err)
+			}
+			i++
+		}
+		for range 2 * len(datagrams) { // until tables have their size
+			next()
+		}
+		if n := testing.AllocsPerRun(len(datagrams)-1, next); n != 0 {
+			t.Errorf("v%d: %v allocations for a datagram", f, n)
+		}
+	}
+}

@@ -119,7 +119,7 @@ func (d *Decoder) sample(x *exporter, m *domain, format uint32, b []byte) {
 	}
 	x.stats.DataSets++
 	r := plan.Row{InIf: in, OutIf: out, Sampling: rate, Egress: source == out && source != in, Packets: 1, First: d.now, Last: d.now}
-	if why, err := readSample(&r, w, count); why != flow.DropNone {
+	if why, err := d.readSample(&r, w, count); why != flow.DropNone {
 		x.stats.Rows++
 		x.stats.RowDrops.Add(why, 1)
 		x.stats.LastError = err.Error()
@@ -132,7 +132,7 @@ var errNoHeader = errors.New("sflow flow sample without an IP header")
 
 // readSample reads the records of a flow sample until one has described the
 // packet; the switch's VLAN is taken from wherever it stands.
-func readSample(r *plan.Row, w *words, count uint32) (flow.DropReason, error) {
+func (d *Decoder) readSample(r *plan.Row, w *words, count uint32) (flow.DropReason, error) {
 	why, last := flow.DropNotIP, errNoHeader
 	found := false
 	for ; count > 0 && len(w.b) >= 8; count-- {
@@ -155,7 +155,7 @@ func readSample(r *plan.Row, w *words, count uint32) (flow.DropReason, error) {
 		switch data := record.Data.(type) {
 		case gosflow.SampledHeader:
 			if !found {
-				why, last = sampledFrame(r, &data)
+				why, last = d.sampledFrame(r, &data)
 				found = why == flow.DropNone
 			}
 		case gosflow.SampledIPv4:

@@ -102,6 +102,7 @@ type Row struct {
 	Sampling    uint32 // 1-in-N; as decoded: given in the record itself; 0 when absent
 	Sampler     uint32 // samplerId or selectorId; 0 when absent
 	VLAN        uint16
+	Encap       flow.Encap
 
 	// What a NAT made of the tuple (IE 225–228, 281, 282); zero when not exported.
 	PostSrc, PostDst         Addr

@@ -95,6 +95,9 @@ func (e *entry) note(dir int, r *plan.Row) {
 	if r.VNI != 0 {
 		e.vni = r.VNI
 	}
+	if r.Encap != flow.EncapNone {
+		e.encap = r.Encap
+	}
 	if r.Initiator != plan.InitiatorUnknown {
 		e.initiator = 1
 		if (r.Initiator == plan.InitiatorSource) != (dir == 0) {

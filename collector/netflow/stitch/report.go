@@ -127,7 +127,7 @@ func (s *Stitcher) describe(r *flow.Record, e *entry, exporter uint32) {
 		r.Key = r.Key.Reverse()
 	}
 	r.Outcome, r.Evidence, r.Confidence, r.End = e.outcome, e.evidence, e.confidence, e.end
-	r.SamplingRate, r.VLAN, r.VNI = e.sampling, e.vlan, e.vni
+	r.SamplingRate, r.VLAN, r.VNI, r.Encap = e.sampling, e.vlan, e.vni, e.encap
 	r.Sensor, r.Source = s.exporters[exporter].sensor, e.source
 }
 

@@ -45,6 +45,7 @@ type entry struct {
 	vni        uint32
 	vlan       uint16
 	event      plan.Event
+	encap      flow.Encap
 	end        flow.EndReason
 	source     flow.Source
 	outcome    flow.Outcome
