@@ -1,6 +1,7 @@
 package store
 
 import (
+	"net/netip"
 	"strings"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -38,6 +39,8 @@ type flowColumns struct {
 	vni                            proto.ColUInt32
 	encap, source                  proto.ColUInt8
 	clientWorkload, serverWorkload proto.ColUInt64
+	natClient, natServer           proto.ColIPv6 // :: for none
+	natClientPort, natServerPort   proto.ColUInt16
 	sensor                         sensorColumn
 }
 
@@ -81,7 +84,28 @@ func (c *flowColumns) append(r *flow.Record) {
 	c.source = append(c.source, uint8(r.Source))
 	c.clientWorkload = append(c.clientWorkload, r.ClientWorkload)
 	c.serverWorkload = append(c.serverWorkload, r.ServerWorkload)
+	c.natClient = append(c.natClient, optional(r.NAT.Client))
+	c.natServer = append(c.natServer, optional(r.NAT.Server))
+	c.natClientPort = append(c.natClientPort, r.NAT.ClientPort)
+	c.natServerPort = append(c.natServerPort, r.NAT.ServerPort)
 	c.sensor.append(r.Sensor)
+}
+
+// optional is an address that may be missing, as the tables keep it: "::" for
+// none.
+func optional(a netip.Addr) proto.IPv6 {
+	if !a.IsValid() {
+		return proto.IPv6{}
+	}
+	return a.As16()
+}
+
+// given is the inverse of optional.
+func given(b proto.IPv6) netip.Addr {
+	if b == (proto.IPv6{}) {
+		return netip.Addr{}
+	}
+	return addr(b)
 }
 
 // record is the inverse of append for row i.
@@ -102,6 +126,8 @@ func (c *flowColumns) record(i int) flow.Record {
 		Split: c.split[i], Folded: c.folded[i], SamplingRate: c.sampling[i],
 		VLAN: c.vlan[i], VNI: c.vni[i], Encap: flow.Encap(c.encap[i]), Source: flow.Source(c.source[i]),
 		ClientWorkload: c.clientWorkload[i], ServerWorkload: c.serverWorkload[i],
+		NAT: flow.NAT{Client: given(c.natClient[i]), Server: given(c.natServer[i]),
+			ClientPort: c.natClientPort[i], ServerPort: c.natServerPort[i]},
 		Sensor: c.sensor.row(i),
 	}
 }
@@ -129,6 +155,8 @@ func (c *flowColumns) all() []namedColumn {
 		{"end_reason", &c.end}, {"split", &c.split}, {"folded", &c.folded}, {"sampling", &c.sampling},
 		{"vlan", &c.vlan}, {"vni", &c.vni}, {"encap", &c.encap}, {"source", &c.source},
 		{"client_workload", &c.clientWorkload}, {"server_workload", &c.serverWorkload},
+		{"nat_client", &c.natClient}, {"nat_server", &c.natServer},
+		{"nat_client_port", &c.natClientPort}, {"nat_server_port", &c.natServerPort},
 		{"sensor", &c.sensor},
 	}
 }

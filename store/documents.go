@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // Document is one version of something people decide: an inventory, labels, a
@@ -54,13 +56,13 @@ func (s *Store) SaveDocument(ctx context.Context, d Document) (uint64, error) {
 		return 0, err
 	}
 	mine := hex.EncodeToString(nonce)
-	if err := s.insertDocument(ctx, d, mine); err != nil {
+	if err := retry(ctx, func() error { return s.insertDocument(ctx, d, mine) }); err != nil {
 		return 0, fmt.Errorf("save %s %s: %w", d.Kind, d.Name, err)
 	}
 	// The token made one of any concurrent inserts count: was it ours?
 	var winner string
-	err = s.conn.QueryRow(ctx, "SELECT nonce FROM documents WHERE kind = ? AND name = ? AND version = ?",
-		d.Kind, d.Name, d.Version).Scan(&winner)
+	err = s.get(ctx, "SELECT nonce FROM documents WHERE kind = ? AND name = ? AND version = ?",
+		[]any{d.Kind, d.Name, d.Version}, &winner)
 	if err != nil {
 		return 0, fmt.Errorf("save %s %s: read it back: %w", d.Kind, d.Name, err)
 	}
@@ -86,7 +88,7 @@ func (s *Store) insertDocument(ctx context.Context, d Document, nonce string) er
 
 // latest is the highest version of a document, 0 when there is none.
 func (s *Store) latest(ctx context.Context, kind, name string) (version uint64, err error) {
-	err = s.conn.QueryRow(ctx, "SELECT max(version) FROM documents WHERE kind = ? AND name = ?", kind, name).Scan(&version)
+	err = s.get(ctx, "SELECT max(version) FROM documents WHERE kind = ? AND name = ?", []any{kind, name}, &version)
 	return version, err
 }
 
@@ -104,8 +106,8 @@ func (s *Store) LoadDocument(ctx context.Context, kind, name string, version uin
 	var d Document
 	var deleted uint8
 	var content string
-	err := s.conn.QueryRow(ctx, query+" ORDER BY version DESC LIMIT 1", args...).
-		Scan(&d.Kind, &d.Name, &d.Version, &d.Base, &d.Author, &d.Time, &d.Reason, &d.Hash, &deleted, &content)
+	err := s.get(ctx, query+" ORDER BY version DESC LIMIT 1", args,
+		&d.Kind, &d.Name, &d.Version, &d.Base, &d.Author, &d.Time, &d.Reason, &d.Hash, &deleted, &content)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && deleted != 0 && version == 0 {
 		err = ErrNoDocument
 	}
@@ -129,20 +131,19 @@ ORDER BY kind, name, version DESC LIMIT 1 BY kind, name) WHERE deleted = 0 ORDER
 }
 
 func (s *Store) documents(ctx context.Context, query string, args ...any) ([]Document, error) {
-	rows, err := s.conn.Query(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("list documents: %w", err)
-	}
-	defer rows.Close()
 	var out []Document
-	for rows.Next() {
+	err := s.each(ctx, query, args, func() { out = nil }, func(rows driver.Rows) error {
 		var d Document
 		var deleted uint8
 		if err := rows.Scan(&d.Kind, &d.Name, &d.Version, &d.Base, &d.Author, &d.Time, &d.Reason, &d.Hash, &deleted); err != nil {
-			return nil, fmt.Errorf("list documents: %w", err)
+			return err
 		}
 		d.Deleted, d.Time = deleted != 0, d.Time.UTC()
 		out = append(out, d)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list documents: %w", err)
 	}
-	return out, rows.Err()
+	return out, nil
 }

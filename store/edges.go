@@ -49,7 +49,7 @@ func (s *Store) EdgesSQL(ctx context.Context, q Query) (string, error) {
 // and whether several sensors saw traffic. It reads four small columns.
 func (s *Store) shape(ctx context.Context) (weak, several bool, err error) {
 	var w, n uint64
-	err = s.conn.QueryRow(ctx, "SELECT (SELECT count() FROM (SELECT 1 FROM edges_daily WHERE "+weakRow+" LIMIT 1)), (SELECT uniqExact(sensor) FROM edges_daily)").Scan(&w, &n)
+	err = s.get(ctx, "SELECT (SELECT count() FROM (SELECT 1 FROM edges_daily WHERE "+weakRow+" LIMIT 1)), (SELECT uniqExact(sensor) FROM edges_daily)", nil, &w, &n)
 	return w > 0, n > 1, err
 }
 

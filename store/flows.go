@@ -60,7 +60,7 @@ func (s *Store) Window(ctx context.Context) (first, last flow.Time, err error) {
   UNION ALL
   SELECT toUnixTimestamp64Nano(min(first)) AS f, toUnixTimestamp64Nano(max(last)) AS l FROM probes HAVING count() > 0)`
 	var f, l int64
-	if err := s.conn.QueryRow(ctx, sql).Scan(&f, &l); err != nil {
+	if err := s.get(ctx, sql, nil, &f, &l); err != nil {
 		return 0, 0, fmt.Errorf("read window: %w", err)
 	}
 	return flow.Time(f), flow.Time(l), nil
@@ -69,7 +69,7 @@ func (s *Store) Window(ctx context.Context) (first, last flow.Time, err error) {
 // Rows is the number of raw records in the store, repetitions and expired ones
 // excluded as far as they have been removed. It is cheap.
 func (s *Store) Rows(ctx context.Context) (rows uint64, err error) {
-	if err := s.conn.QueryRow(ctx, "SELECT count() FROM flows").Scan(&rows); err != nil {
+	if err := s.get(ctx, "SELECT count() FROM flows", nil, &rows); err != nil {
 		return 0, fmt.Errorf("count flows: %w", err)
 	}
 	return rows, nil
@@ -81,7 +81,7 @@ var trafficTables = []string{"flows", "edges", "edges_daily", "probes", "names",
 // ForgetTraffic removes everything that was seen and keeps every document.
 func (s *Store) ForgetTraffic(ctx context.Context) error {
 	for _, table := range trafficTables {
-		if err := s.conn.Exec(ctx, "TRUNCATE TABLE "+s.local(table)+s.onCluster()); err != nil {
+		if err := s.exec(ctx, "TRUNCATE TABLE "+s.local(table)+s.onCluster()); err != nil {
 			return fmt.Errorf("forget traffic: %s: %w", table, err)
 		}
 	}

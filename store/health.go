@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // SensorHealth is what a sensor, an exporter or an agent last said of itself.
@@ -43,20 +45,19 @@ func counters(m map[string]uint64) map[string]uint64 {
 
 // Health returns the latest report of every sensor and kind, by name.
 func (s *Store) Health(ctx context.Context) ([]SensorHealth, error) {
-	rows, err := s.conn.Query(ctx, `SELECT time, sensor, kind, state, message, counters, drops FROM sensor_health
-ORDER BY sensor, kind, time DESC LIMIT 1 BY sensor, kind`)
-	if err != nil {
-		return nil, fmt.Errorf("read sensor health: %w", err)
-	}
-	defer rows.Close()
 	var out []SensorHealth
-	for rows.Next() {
+	err := s.each(ctx, `SELECT time, sensor, kind, state, message, counters, drops FROM sensor_health
+ORDER BY sensor, kind, time DESC LIMIT 1 BY sensor, kind`, nil, func() { out = nil }, func(rows driver.Rows) error {
 		var r SensorHealth
 		if err := rows.Scan(&r.Time, &r.Sensor, &r.Kind, &r.State, &r.Message, &r.Counters, &r.Drops); err != nil {
-			return nil, fmt.Errorf("read sensor health: %w", err)
+			return err
 		}
 		r.Time = r.Time.UTC()
 		out = append(out, r)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read sensor health: %w", err)
 	}
-	return out, rows.Err()
+	return out, nil
 }

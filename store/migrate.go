@@ -42,7 +42,7 @@ func (s *Store) migrate(ctx context.Context, all []schemas.Migration) error {
 	if on != "" {
 		engine = "ReplicatedMergeTree"
 	}
-	if err := s.conn.Exec(ctx, fmt.Sprintf(migrationsTable, on, engine)); err != nil {
+	if err := s.exec(ctx, fmt.Sprintf(migrationsTable, on, engine)); err != nil {
 		return fmt.Errorf("migrate: create schema_migrations: %w", err)
 	}
 	applied, err := s.applied(ctx)
@@ -72,7 +72,8 @@ func (s *Store) createDatabase(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+identifier(s.Database())+s.onCluster()); err != nil {
+	create := "CREATE DATABASE IF NOT EXISTS " + identifier(s.Database()) + s.onCluster()
+	if err := retry(ctx, func() error { return conn.Exec(ctx, create) }); err != nil {
 		return fmt.Errorf("create database %s: %w", s.Database(), err)
 	}
 	return nil
@@ -123,11 +124,11 @@ func (s *Store) apply(ctx context.Context, m schemas.Migration) error {
 		return err
 	}
 	for i, statement := range statements {
-		if err := s.conn.Exec(ctx, statement); err != nil {
+		if err := s.exec(ctx, statement); err != nil {
 			return fmt.Errorf("migration %d %s, statement %d: %w", m.Version, m.Name, i+1, err)
 		}
 	}
-	err = s.conn.Exec(syncInsert(ctx), "INSERT INTO schema_migrations (version, name, hash) VALUES (?, ?, ?)",
+	err = s.exec(syncInsert(ctx), "INSERT INTO schema_migrations (version, name, hash) VALUES (?, ?, ?)",
 		uint32(m.Version), m.Name, m.Hash)
 	if err != nil {
 		return fmt.Errorf("migration %d %s: record it: %w", m.Version, m.Name, err)
@@ -155,7 +156,7 @@ func (s *Store) applyRetention(ctx context.Context) error {
 	for _, r := range retention {
 		table := s.local(r.table)
 		var create string
-		err := s.conn.QueryRow(ctx, "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = ?", table).Scan(&create)
+		err := s.get(ctx, "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = ?", []any{table}, &create)
 		if err != nil {
 			return fmt.Errorf("read definition of %s: %w", table, err)
 		}
@@ -171,7 +172,7 @@ func (s *Store) applyRetention(ctx context.Context) error {
 		default:
 			alter += " MODIFY " + want + " SETTINGS materialize_ttl_after_modify = 0"
 		}
-		if err := s.conn.Exec(ctx, alter); err != nil {
+		if err := s.exec(ctx, alter); err != nil {
 			return fmt.Errorf("set retention of %s: %w", table, err)
 		}
 	}

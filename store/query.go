@@ -123,21 +123,37 @@ var readSettings = []ch.Setting{
 	{Key: "optimize_aggregation_in_order", Value: "1"},
 }
 
-// read runs a query and calls each for every block of its result.
+// read runs a query and calls each for every block of its result. It begins again
+// when the connection fails before the first block.
 func (s *Store) read(ctx context.Context, sql string, result proto.Results, each func(rows int) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	client, err := s.dial(ctx)
-	if err != nil {
+	begun := false
+	return retry(ctx, func() error {
+		client, err := s.dial(ctx)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		err = client.Do(ctx, ch.Query{
+			Body:     sql,
+			Result:   result,
+			Settings: readSettings,
+			OnResult: func(_ context.Context, block proto.Block) error {
+				begun = begun || block.Rows > 0
+				return each(block.Rows)
+			},
+		})
+		if err != nil && begun {
+			return &interrupted{err}
+		}
 		return err
-	}
-	defer client.Close()
-	return client.Do(ctx, ch.Query{
-		Body:     sql,
-		Result:   result,
-		Settings: readSettings,
-		OnResult: func(_ context.Context, block proto.Block) error {
-			return each(block.Rows)
-		},
 	})
 }
+
+// interrupted is a failure in the middle of an answer: what was read of it cannot
+// be taken back, so the question is not repeated.
+type interrupted struct{ cause error }
+
+func (i *interrupted) Error() string { return "answer broken off: " + i.cause.Error() }
+func (i *interrupted) Unwrap() error { return i.cause }

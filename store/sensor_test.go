@@ -88,6 +88,7 @@ func TestViolations(t *testing.T) {
 		{"policy", store.ViolationQuery{Policy: "pay"}, []policy.Violation{v}},
 		{"since", store.ViolationQuery{Query: store.Query{Since: at(1.5)}}, []policy.Violation{blocked}},
 		{"until", store.ViolationQuery{Query: store.Query{Until: at(1.5)}}, []policy.Violation{v}},
+		{"after", store.ViolationQuery{After: at(1)}, []policy.Violation{blocked}},
 		{"limit", store.ViolationQuery{Limit: 1}, []policy.Violation{blocked}},
 	} {
 		got, err := s.Violations(t.Context(), c.q)

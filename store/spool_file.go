@@ -25,7 +25,7 @@ const (
 	spoolMagic   = "BULKSPL1"
 	headerBytes  = 56
 	footerBytes  = 16
-	spoolVersion = 1
+	spoolVersion = 2 // columns in the order of newColumns; another order is another version
 )
 
 // nativeRevision is the protocol revision whose block layout spool files have: no

@@ -131,6 +131,7 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 	b.Key.Client, b.Key.Server = ip("2001:db8::1"), ip("2001:db8::2")
 	b.Key.Scope, b.Split, b.Folded, b.Sensor = 9, 2, 5, "tap-2"
 	b.Outcome = flow.Refused
+	b.NAT = flow.NAT{Client: ip("192.0.2.1"), ClientPort: 7}
 	write(t, s, a, b)
 	got, err := s.Flows(t.Context(), store.FlowQuery{})
 	if err != nil {

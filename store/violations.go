@@ -18,7 +18,10 @@ type ViolationQuery struct {
 	Policy string // "": of all policies
 	// EnforcedOnly keeps what was blocked and leaves out what would have been.
 	EnforcedOnly bool
-	Limit        int // 0 is 1000
+	// After, when not 0, keeps what is later than this: the time of the newest one
+	// seen so far, to follow.
+	After flow.Time
+	Limit int // 0 is 1000
 }
 
 func (q ViolationQuery) where() string {
@@ -28,6 +31,9 @@ func (q ViolationQuery) where() string {
 	}
 	if q.Until != 0 {
 		w.add("time < " + instant(q.Until))
+	}
+	if q.After != 0 {
+		w.add("time > " + instant(q.After))
 	}
 	if q.Policy != "" {
 		w.add("policy = " + quote(q.Policy))

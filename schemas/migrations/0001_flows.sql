@@ -1,6 +1,7 @@
 -- Raw flow records, as flow.Record has them. Addresses are IPv6, IPv4 as
 -- ::ffff:a.b.c.d. outcome, evidence, end_reason, encap and source are the numbers
--- of the enumerations in package flow. Retention counts from when a row came in,
+-- of the enumerations in package flow. nat_… is the tuple behind an address
+-- translation, :: and 0 where not known. Retention counts from when a row came in,
 -- so that an old capture imported today is kept as long as any other.
 CREATE TABLE IF NOT EXISTS {{local "flows"}}{{on}} (
     first           DateTime64(9, 'UTC'),
@@ -31,6 +32,10 @@ CREATE TABLE IF NOT EXISTS {{local "flows"}}{{on}} (
     source          UInt8,
     client_workload UInt64,
     server_workload UInt64,
+    nat_client      IPv6,
+    nat_server      IPv6,
+    nat_client_port UInt16,
+    nat_server_port UInt16,
     sensor          LowCardinality(String),
     received        DateTime DEFAULT now()
 ) ENGINE = {{engine "MergeTree"}}

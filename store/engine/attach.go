@@ -62,7 +62,7 @@ func (e *Engine) lockOrShare(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w: program %s holds %s (%w); stop it or choose another folder with --data",
+			return fmt.Errorf("%w: program %s holds %s (%w); stop it or choose another folder with --data-dir",
 				ErrLocked, e.holder(), e.at.dir, err)
 		case <-time.After(10 * probeInterval):
 		}
@@ -117,6 +117,7 @@ func (e *Engine) follow(ctx context.Context) error {
 			e.setReady()
 			wait = every
 		default:
+			e.failure.Store(&err)
 			if e.healthy.Swap(false) {
 				e.opt.Log.Warn("engine does not answer", "engine", e.String(), "error", err)
 			}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Engine is the ClickHouse in use: the operator's, a child of this process, or a
@@ -31,6 +32,7 @@ type Engine struct {
 	password string
 
 	ready   chan struct{}
+	failure atomic.Pointer[error] // of the last attempt to reach a server
 	once    sync.Once
 	healthy atomic.Bool
 	starts  atomic.Int64
@@ -171,7 +173,22 @@ func (e *Engine) SetRemotes(clusters []Cluster) error {
 	return nil
 }
 
-// Start opens an engine, runs it in the background and waits until it answers.
+func (e *Engine) startPatience() time.Duration {
+	if e.kind == kindRemote || e.kind == kindShared {
+		return e.opt.StartTimeout
+	}
+	return startsBefore * (e.opt.StartTimeout + maxBackoff) // Run gives up before
+}
+
+func (e *Engine) lastError() error {
+	if p := e.failure.Load(); p != nil {
+		return *p
+	}
+	return errors.New("connecting takes too long")
+}
+
+// Start opens an engine, runs it in the background and waits until it answers, for
+// StartTimeout when it is a server that is not ours to start.
 // The returned function stops it and waits for its end. Long-lived programs use
 // Open and give the Engine to their task group instead.
 func Start(ctx context.Context, opt Options) (*Engine, func() error, error) {
@@ -188,9 +205,15 @@ func Start(ctx context.Context, opt Options) (*Engine, func() error, error) {
 		once.Do(func() { cancel(); result = <-done })
 		return result
 	}
+	late := time.NewTimer(e.startPatience())
+	defer late.Stop()
 	select {
 	case <-e.Ready():
 		return e, stop, nil
+	case <-late.C:
+		stop()
+		return nil, nil, fmt.Errorf("%s: no answer in %s: %w; check the address given with --clickhouse and that the server runs",
+			e, e.startPatience(), e.lastError())
 	case err := <-done:
 		cancel()
 		if err == nil {

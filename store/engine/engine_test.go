@@ -197,7 +197,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		remedy string
 	}{
 		{"library missing", engine.Options{Dir: dir, Binary: "-", Library: "/nowhere/libchdb.so"}, engine.ErrNoEngine, "make engine"},
-		{"folder is a file", engine.Options{Dir: file}, engine.ErrNotWritable, "--data"},
+		{"folder is a file", engine.Options{Dir: file}, engine.ErrNotWritable, "--data-dir"},
 		{"disk full", engine.Options{Dir: dir, MinFreeBytes: 1 << 60}, engine.ErrDiskFull, "make room"},
 	} {
 		_, err := engine.Open(t.Context(), c.opt)
@@ -217,6 +217,13 @@ func TestLibraryThatIsNone(t *testing.T) {
 	_, _, err := engine.Start(t.Context(), engine.Options{Dir: filepath.Join(dir, "e"), Binary: "-", Library: bad})
 	if err == nil || !strings.Contains(err.Error(), bad) {
 		t.Errorf("got %v, want an error naming %s", err, bad)
+	}
+}
+
+func TestServerThatDoesNotAnswer(t *testing.T) {
+	_, _, err := engine.Start(t.Context(), engine.Options{DSN: "clickhouse://127.0.0.1:1/x", StartTimeout: 300 * time.Millisecond})
+	if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") || !strings.Contains(err.Error(), "refused") || !strings.Contains(err.Error(), "--clickhouse") {
+		t.Errorf("got %v, want the address, the cause and the remedy", err)
 	}
 }
 

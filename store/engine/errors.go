@@ -24,7 +24,7 @@ var (
 // folderError says whether a failed write was for want of room or of rights.
 func folderError(dir string, err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("%w: %w; make room in %s or choose another folder with --data", ErrDiskFull, err, dir)
+		return fmt.Errorf("%w: %w; make room in %s or choose another folder with --data-dir", ErrDiskFull, err, dir)
 	}
-	return fmt.Errorf("%w: %w; choose another with --data or run as its owner", ErrNotWritable, err)
+	return fmt.Errorf("%w: %w; choose another with --data-dir or run as its owner", ErrNotWritable, err)
 }

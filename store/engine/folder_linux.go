@@ -51,7 +51,7 @@ func prepareFolder(dir string, minFree int64) error {
 		return fmt.Errorf("read free space of %s: %w", dir, err)
 	}
 	if free < minFree {
-		return fmt.Errorf("%w: %d MiB are free in %s and the engine needs %d; make room or choose another folder with --data",
+		return fmt.Errorf("%w: %d MiB are free in %s and the engine needs %d; make room or choose another folder with --data-dir",
 			ErrDiskFull, free>>20, dir, minFree>>20)
 	}
 	return nil

@@ -32,7 +32,8 @@ type Options struct {
 	// MinFreeBytes is the disk space below which the engine refuses to start; 0
 	// is 64 MiB.
 	MinFreeBytes int64
-	// StartTimeout bounds one start, until the first answer; 0 is 60 s.
+	// StartTimeout bounds one start, until the first answer; 0 is 60 s, and 10 s
+	// for a server that DSN names.
 	StartTimeout time.Duration
 	// Users are further database users, for programs on this machine that need
 	// less than everything. The engine gets their passwords' hashes only.
@@ -77,7 +78,11 @@ func (o Options) withDefaults() Options {
 	if o.MinFreeBytes == 0 {
 		o.MinFreeBytes = 64 << 20
 	}
-	if o.StartTimeout == 0 {
+	switch {
+	case o.StartTimeout != 0:
+	case o.DSN != "":
+		o.StartTimeout = 10 * time.Second
+	default:
 		o.StartTimeout = time.Minute
 	}
 	if o.Log == nil {

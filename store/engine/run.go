@@ -178,7 +178,7 @@ func (e *Engine) explain(err error, said *tail) error {
 		text += "\n" + lastErrors(string(log))
 	}
 	if strings.Contains(text, "No space left on device") {
-		return fmt.Errorf("%w: the engine could not write to %s; make room or choose another folder with --data", ErrDiskFull, e.at.dir)
+		return fmt.Errorf("%w: the engine could not write to %s; make room or choose another folder with --data-dir", ErrDiskFull, e.at.dir)
 	}
 	if err == nil {
 		err = errors.New("it ended by itself")
