@@ -96,6 +96,10 @@ func (k *Kernel) change(ctx context.Context, c Changes, generation uint32) (tran
 	if c.Empty() {
 		return 0, nil
 	}
+	owned, err := k.mayOwn(c.NewTable)
+	if err != nil {
+		return 0, err
+	}
 	parts := []Changes{c}
 	if !c.NewTable {
 		if ahead, rest := c.split(); !ahead.Empty() {
@@ -104,10 +108,15 @@ func (k *Kernel) change(ctx context.Context, c Changes, generation uint32) (tran
 	}
 	for i, part := range parts {
 		b := newBatch(generation + uint32(i))
-		if err := b.changes(part); err != nil {
+		if err := b.changes(part, owned); err != nil {
 			return transactions, err
 		}
-		if err := k.commit(ctx, b); err != nil {
+		err := k.commit(ctx, b)
+		if owned && errors.Is(err, unix.EOPNOTSUPP) {
+			k.own = false // a kernel before 6.9, or a table of somebody else's making
+			return transactions, ErrStale
+		}
+		if err != nil {
 			return transactions, err
 		}
 		transactions++
@@ -117,8 +126,8 @@ func (k *Kernel) change(ctx context.Context, c Changes, generation uint32) (tran
 
 // changes orders the messages so that nothing is referred to before it exists or
 // deleted while referred to.
-func (b *batch) changes(c Changes) error {
-	b.table(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE)
+func (b *batch) changes(c Changes, owned bool) error {
+	b.table(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE, owned)
 	b.tearDown(c)
 	for _, name := range c.AddCounters {
 		b.counter(unix.NFT_MSG_NEWOBJ, unix.NLM_F_CREATE, name)
@@ -181,7 +190,7 @@ func (k *Kernel) Remove(ctx context.Context) error {
 		return err
 	}
 	b := newBatch(0)
-	b.table(unix.NFT_MSG_DELTABLE, 0)
+	b.table(unix.NFT_MSG_DELTABLE, 0, false)
 	sent := k.commit(ctx, b)
 	if _, _, found, err = k.Read(); err != nil {
 		return err

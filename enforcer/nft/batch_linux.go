@@ -122,10 +122,22 @@ func (b *batch) u64(kind uint16, v uint64) {
 	b.buf = binary.BigEndian.AppendUint64(b.buf, v)
 }
 
-func (b *batch) table(kind, flags uint16) {
+// table creates or deletes our table. owned adds the flags by which only our
+// socket may change it, and by which it outlives that socket.
+func (b *batch) table(kind, flags uint16, owned bool) {
 	b.nft(kind, flags)
 	b.str(unix.NFTA_TABLE_NAME, TableName)
+	if owned {
+		b.u32(unix.NFTA_TABLE_FLAGS, tableOwner|tablePersist)
+	}
 }
+
+// From linux/netfilter/nf_tables.h: NFT_TABLE_F_OWNER since 5.12, _PERSIST since
+// 6.9.
+const (
+	tableOwner   = 0x2
+	tablePersist = 0x4
+)
 
 func (b *batch) counter(kind, flags uint16, name string) {
 	b.nft(kind, flags)

@@ -17,10 +17,16 @@ func (k *Kernel) dump(kind uint16, attrs func(*batch), visit func(attrs []byte) 
 }
 
 func (k *Kernel) ask(kind, flags uint16, attrs func(*batch), visit func(attrs []byte) error) error {
+	return k.askFamily(unix.NFPROTO_INET, kind, flags, attrs, func(_ uint8, a []byte) error { return visit(a) })
+}
+
+// askFamily is ask about one family's objects, or with NFPROTO_UNSPEC about all;
+// visit learns whose each one is.
+func (k *Kernel) askFamily(family uint8, kind, flags uint16, attrs func(*batch), visit func(family uint8, attrs []byte) error) error {
 	k.seq++
 	seq := 1<<30 | k.seq // apart from those of transactions
 	q := &batch{}
-	q.message(unix.NFNL_SUBSYS_NFTABLES<<8|kind, unix.NLM_F_REQUEST|flags, unix.NFPROTO_INET, 0)
+	q.message(unix.NFNL_SUBSYS_NFTABLES<<8|kind, unix.NLM_F_REQUEST|flags, family, 0)
 	if attrs != nil {
 		attrs(q)
 	}
@@ -58,7 +64,7 @@ var errTorn = fmt.Errorf("dump: %w", ErrStale)
 
 // eachMessage visits the messages of one datagram that answer seq; done after the
 // last, which with multi is an end mark or acknowledgement.
-func eachMessage(data []byte, seq uint32, multi bool, visit func([]byte) error) (done bool, err error) {
+func eachMessage(data []byte, seq uint32, multi bool, visit func(uint8, []byte) error) (done bool, err error) {
 	for len(data) >= unix.NLMSG_HDRLEN {
 		length := int(binary.NativeEndian.Uint32(data))
 		if length < unix.NLMSG_HDRLEN || length > len(data) {
@@ -78,7 +84,7 @@ func eachMessage(data []byte, seq uint32, multi bool, visit func([]byte) error) 
 				}
 				return true, nil
 			case length >= 20:
-				if err := visit(data[20:length]); err != nil {
+				if err := visit(data[16], data[20:length]); err != nil {
 					return true, err
 				}
 				if !multi {

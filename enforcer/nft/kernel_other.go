@@ -22,6 +22,9 @@ type Applied struct {
 // Open fails: nf_tables is part of Linux.
 func Open(int) (*Kernel, error) { return nil, errors.ErrUnsupported }
 
+// OpenOwner fails, as Open does.
+func OpenOwner(int) (*Kernel, error) { return nil, errors.ErrUnsupported }
+
 func (k *Kernel) Close() error { return errors.ErrUnsupported }
 func (k *Kernel) Read() (Ruleset, uint32, bool, error) {
 	return Ruleset{}, 0, false, errors.ErrUnsupported

@@ -51,11 +51,6 @@ func (k *Kernel) readOnce() (r Ruleset, generation uint32, found bool, err error
 // Table names a table of any owner.
 type Table struct{ Family, Name string }
 
-var familyNames = map[uint8]string{
-	unix.NFPROTO_INET: "inet", unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6",
-	unix.NFPROTO_ARP: "arp", unix.NFPROTO_BRIDGE: "bridge", unix.NFPROTO_NETDEV: "netdev",
-}
-
 // Tables lists the inet tables.
 func (k *Kernel) Tables() (out []Table, err error) {
 	err = k.dump(unix.NFT_MSG_GETTABLE, nil, func(a []byte) error {
