@@ -129,6 +129,11 @@ func encapsulations(t testing.TB) []encapsulation {
 		{name: "PPP compressed", link: capture.LinkPPPHDLC, data: cat(x("21"), in)},
 		{name: "Cisco HDLC", link: capture.LinkCHDLC, data: cat(x("0f00 0800"), in)},
 		{name: "frame relay", link: capture.LinkFRelay, data: cat(x("1841 03 cc"), in)},
+		{name: "IP over InfiniBand", link: capture.LinkIPoIB, data: cat(x("0800 0000"), in)},
+		{name: "a switch chip's tag", link: capture.LinkBrcmTag, data: cat(macs, x("20000001 0800"), in)},
+		{name: "a switch chip's tag in front", link: capture.LinkBrcmPre, data: cat(x("20000001"), frame)},
+		{name: "DSA", link: capture.LinkDSA, data: cat(macs, x("c0010000 86dd"), in6), six: true},
+		{name: "EDSA", link: capture.LinkEDSA, data: cat(macs, x("dada0000 c0010000 0800"), in)},
 		{name: "netfilter log", link: capture.LinkNFLog, data: cat(x("02 00 0000 0800 0100 00000000"), []byte{byte(4 + len(in)), 0, 9, 0}, in)},
 	}
 }

@@ -29,10 +29,16 @@ const (
 	LinkPPPWithIP LinkType = 166 // PPP_PPPD: direction octet first
 	LinkPPI       LinkType = 192
 	LinkMPLS      LinkType = 219
+	LinkIPNet     LinkType = 226 // Solaris
 	LinkIPv4      LinkType = 228
 	LinkIPv6      LinkType = 229
 	LinkNFLog     LinkType = 239
+	LinkIPoIB     LinkType = 242
 	LinkSLL2      LinkType = 276
+	LinkBrcmTag   LinkType = 281 // switch chips: a tag after the addresses
+	LinkBrcmPre   LinkType = 282 // or before them
+	LinkDSA       LinkType = 284
+	LinkEDSA      LinkType = 285
 )
 
 // link walks the headers of the link types other than Ethernet.
@@ -63,12 +69,34 @@ func (w *Walker) link(f *Frame, p *Packet) flow.DropReason {
 		return w.etherType(binary.BigEndian.Uint16(b[2:]), b[4:], after(n, 4), p)
 	case LinkFRelay:
 		return w.frameRelay(b, n, p)
+	case LinkIPoIB: // EtherType, reserved
+		if len(b) < 4 {
+			return flow.DropTruncated
+		}
+		return w.etherType(binary.BigEndian.Uint16(b), b[4:], after(n, 4), p)
+	case LinkIPNet:
+		return w.skipTo(24, b, n, p, w.ipAny)
+	case LinkBrcmTag, LinkDSA:
+		return w.switchTag(16, b, n, p)
+	case LinkEDSA:
+		return w.switchTag(20, b, n, p)
+	case LinkBrcmPre:
+		return w.skipTo(4, b, n, p, w.ethernet)
 	case LinkMPLS:
 		return w.mpls(b, n, p)
 	case LinkNFLog:
 		return w.nflog(b, p)
 	}
 	return w.oddLink(f, p)
+}
+
+// switchTag skips the tag that a switch chip puts after the two addresses of a
+// frame; the EtherType is at off.
+func (w *Walker) switchTag(off int, b []byte, n uint32, p *Packet) flow.DropReason {
+	if len(b) < off+2 {
+		return flow.DropTruncated
+	}
+	return w.etherType(binary.BigEndian.Uint16(b[off:]), b[off+2:], after(n, uint32(off)+2), p)
 }
 
 // ipAny tells IPv4 from IPv6 by the version field.

@@ -38,7 +38,7 @@ func (r *Reader) openPcap() error {
 		default:
 			continue
 		}
-		p.link = LinkType(p.u32(h[20:]) & 0x0fffffff) // the rest is the FCS length
+		p.link = LinkType(p.u32(h[20:]) & 0xffff) // the rest says how long the FCS is
 		r.old = p
 		r.skip(24)
 		return nil
