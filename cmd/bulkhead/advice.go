@@ -23,6 +23,9 @@ func (b *backend) Recommend(ctx context.Context, q httpapi.RecommendQuery) (*pol
 	if opt.Networks, err = b.s.networks(ctx); err != nil {
 		return nil, err
 	}
+	if opt.Answers, err = b.s.answers(ctx); err != nil {
+		return nil, err
+	}
 	return recommender.Recommend(m, probes, opt)
 }
 

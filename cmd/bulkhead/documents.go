@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/spf13/cobra"
+
 	"github.com/bulkhead/bulkhead/httpapi"
 	"github.com/bulkhead/bulkhead/policy"
+	"github.com/bulkhead/bulkhead/recommender"
 	"github.com/bulkhead/bulkhead/store"
 	"github.com/bulkhead/bulkhead/topology"
 )
@@ -138,11 +141,44 @@ func (s *session) decideLabels(ctx context.Context, author string, decisions []h
 
 // Decide implements httpapi.Documents.
 func (b *backend) Decide(ctx context.Context, author string, d httpapi.Decided) error {
+	return b.s.decide(ctx, author, d)
+}
+
+// decide records what a person says to a decision card.
+func (s *session) decide(ctx context.Context, author string, d httpapi.Decided) error {
 	book := decisionBook{}
-	base, err := b.s.load(ctx, docDecisions, docOnly, &book)
+	base, err := s.load(ctx, docDecisions, docOnly, &book)
 	if err != nil {
 		return err
 	}
 	book[d.ID] = d
-	return b.s.save(ctx, docDecisions, docOnly, base, author, d.Answer+" "+d.ID, book)
+	return s.save(ctx, docDecisions, docOnly, base, author, d.Answer+" "+d.ID, book)
+}
+
+func decideCmd(a *app) *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use: "decide ID allow|deny|watch", Short: "Answer a decision that recommend lists", Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch args[1] {
+			case policy.AnswerAllow, policy.AnswerDeny, policy.AnswerWatch:
+			default:
+				return usagef("decide: %q is none of allow, deny, watch", args[1])
+			}
+			return a.with(cmd.Context(), func(s *session) error {
+				rec, _, err := s.recommend(cmd.Context(), &window{}, recommender.Options{Level: policy.ServiceLevel})
+				if err != nil {
+					return err
+				}
+				for i := range rec.Decisions {
+					if rec.Decisions[i].ID == args[0] {
+						return s.decide(cmd.Context(), author(), httpapi.Decided{ID: args[0], Answer: args[1], Reason: reason})
+					}
+				}
+				return usagef("decide: no decision has the id %q; `bulkhead recommend` lists them", args[0])
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
+	return cmd
 }

@@ -101,8 +101,24 @@ func (s *session) recommend(ctx context.Context, w *window, opt recommender.Opti
 	if opt.Networks, err = s.networks(ctx); err != nil {
 		return nil, nil, err
 	}
+	if opt.Answers, err = s.answers(ctx); err != nil {
+		return nil, nil, err
+	}
 	rec, err := recommender.Recommend(m, probes, opt)
 	return rec, m, err
+}
+
+// answers are what people said to decision cards, by policy.Decision.ID.
+func (s *session) answers(ctx context.Context) (map[string]string, error) {
+	book := decisionBook{}
+	if _, err := s.load(ctx, docDecisions, docOnly, &book); err != nil {
+		return nil, err
+	}
+	answers := make(map[string]string, len(book))
+	for id, d := range book {
+		answers[id] = d.Answer
+	}
+	return answers, nil
 }
 
 // networks are the named networks of the inventory.
@@ -141,16 +157,18 @@ func summarize(w io.Writer, rec *policy.Recommendation, m *topology.Map) error {
 	for _, n := range rec.Notes {
 		fmt.Fprintf(w, "note: %s\n", printable(n))
 	}
-	if len(rec.Decisions) == 0 {
-		return nil
-	}
-	fmt.Fprintf(w, "\n%s for you to take; until then they are not allowed:\n", count(len(rec.Decisions), "decision", "decisions"))
 	rows := make([][]string, 0, len(rec.Decisions))
 	for i := range rec.Decisions {
-		d := &rec.Decisions[i]
-		rows = append(rows, []string{d.Priority.String(), string(d.Concern), d.Title, fmt.Sprint(d.Stats.Flows), day(d.Stats.Last)})
+		if d := &rec.Decisions[i]; d.Answer == "" {
+			rows = append(rows, []string{d.Priority.String(), string(d.Concern), d.Title, fmt.Sprint(d.Stats.Flows), day(d.Stats.Last), d.ID})
+		}
 	}
-	return table(w, []string{"PRIORITY", "CONCERN", "WHAT", "FLOWS", "LAST SEEN"}, rows)
+	if len(rows) == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "\n%s for you to take (bulkhead decide ID allow|deny|watch); until then they are not allowed:\n",
+		count(len(rows), "decision", "decisions"))
+	return table(w, []string{"PRIORITY", "CONCERN", "WHAT", "FLOWS", "LAST SEEN", "ID"}, rows)
 }
 
 // evidenceFor is the recommendation a policy most likely came from: made anew from

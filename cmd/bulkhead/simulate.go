@@ -17,7 +17,7 @@ func simulateCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "simulate POLICY", Short: "Replay a policy over recorded traffic: what it allows, would break, never uses, stops",
 		Long: `Judges every dependency of the window as if each policy of the file were enforced.
-With --fail the exit code is 3 when anything established would break.`,
+With --fail the exit code is 3 when anything would break that looks legitimate.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			set, err := readPolicy(args[0])
@@ -41,7 +41,7 @@ With --fail the exit code is 3 when anything established would break.`,
 			} else {
 				err = writeSimulation(a.out, sim)
 			}
-			if err == nil && fail && sim.Totals[policy.ClassWouldBreak].Dependencies > 0 {
+			if err == nil && fail && sim.Legitimate.Dependencies > 0 {
 				err = errFinding
 			}
 			return err
@@ -49,7 +49,7 @@ With --fail the exit code is 3 when anything established would break.`,
 	}
 	w.flags(cmd)
 	cmd.Flags().IntVar(&rows, "rows", 50, "dependencies to list")
-	cmd.Flags().BoolVar(&fail, "fail", false, "exit with 3 when something would break")
+	cmd.Flags().BoolVar(&fail, "fail", false, "exit with 3 when something legitimate would break")
 	return cmd
 }
 
@@ -64,7 +64,9 @@ func writeSimulation(w io.Writer, sim *policy.Simulation) error {
 	if err := table(w, []string{"", "DEPENDENCIES", "CONNECTIONS", "BYTES"}, rows); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\nuntouched by any policy: %d connections\n", sim.Untouched)
+	fmt.Fprintf(w, "\nof what would break, %d dependencies (%d connections) look legitimate;\n%d (%d) are scans, vendor access and the like, which wait for a decision\n",
+		sim.Legitimate.Dependencies, sim.Legitimate.Connections, sim.Expected.Dependencies, sim.Expected.Connections)
+	fmt.Fprintf(w, "untouched by any policy: %d connections\n", sim.Untouched)
 	if err := writeSimRows(w, sim); err != nil {
 		return err
 	}
@@ -79,14 +81,14 @@ func writeSimRows(w io.Writer, sim *policy.Simulation) error {
 			continue
 		}
 		rows = append(rows, []string{sim.Nodes[r.Dep.Client].Name, sim.Nodes[r.Dep.Server].Name, r.Dep.Service.String(),
-			fmt.Sprint(r.Connections), day(r.Dep.Last), r.Verdict.Why})
+			fmt.Sprint(r.Connections), day(r.Dep.Last), string(r.Concern), r.Verdict.Why})
 	}
 	if len(rows) == 0 {
 		fmt.Fprintln(w, "nothing that was established in this window would break")
 		return nil
 	}
 	fmt.Fprintln(w, "\nwould break:")
-	return table(w, []string{"CLIENT", "SERVER", "SERVICE", "CONNECTIONS", "LAST SEEN", "WHY"}, rows)
+	return table(w, []string{"CLIENT", "SERVER", "SERVICE", "CONNECTIONS", "LAST SEEN", "CONCERN", "WHY"}, rows)
 }
 
 func writeRuleUse(w io.Writer, sim *policy.Simulation) error {

@@ -6,7 +6,7 @@ import "github.com/spf13/cobra"
 func verbs(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		importCmd(a), senseCmd(a), exportersCmd(a), inventoryCmd(a), mapCmd(a), changesCmd(a), pathCmd(a), labelsCmd(a),
-		recommendCmd(a), tightenCmd(a), policyCmd(a), simulateCmd(a), readinessCmd(a), reachCmd(a), exportCmd(a),
+		recommendCmd(a), decideCmd(a), tightenCmd(a), policyCmd(a), simulateCmd(a), readinessCmd(a), reachCmd(a), exportCmd(a),
 		enforceCmd(a), confirmCmd(a), rollbackCmd(a), agentCmd(a), violationsCmd(a),
 		statusCmd(a),
 		serveCmd(a), demoCmd(a), scenarioCmd(a), checkCmd(a), versionCmd(a),
