@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -98,33 +97,22 @@ func writePacket(t *testing.T, w *pcapgo.Writer, k flow.Key, p packet, at time.T
 }
 
 // exported runs real exporters against a server of ours, one after the other, and
-// returns what came of it. Each gets the port to export to.
-func exported(t *testing.T, run ...func(port int) *exec.Cmd) ([]flow.Record, netflow.Stats) {
+// returns what came of it once there are as many flow records as given. Each
+// exporter gets the port to export to. How it exits says little: pmacctd's status
+// depends on which of its processes ends first.
+func exported(t *testing.T, rows uint64, run ...func(port int) *exec.Cmd) ([]flow.Record, netflow.Stats) {
 	t.Helper()
 	g := &gather{}
 	d := netflow.NewDecoder(netflow.Options{ByPort: true}, g)
 	s, stop := listen(t, netflow.ListenOptions{Workers: 1}, d)
-	pmacct := false
 	for _, r := range run {
 		cmd := r(s.Addrs()[0].(*net.UDPAddr).Port)
-		pmacct = pmacct || cmd.Args[0] == "pmacctd"
-		out, err := cmd.CombinedOutput()
-		// pmacctd's exit code depends on which of its processes ends first.
-		done := err == nil || strings.Contains(string(out), "Shutting down") || strings.Contains(string(out), "Unsupported datalink")
-		if !done {
-			t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Logf("%v: %v\n%.500s", cmd.Args, err, out)
 		}
 	}
-	// What softflowd sent is in our socket when it ends; pmacctd's plugins go on.
-	for last, quiet := uint64(0), 0; pmacct && quiet < 5; {
-		time.Sleep(20 * time.Millisecond)
-		if n := s.Stats().Received; n != last {
-			last, quiet = n, 0
-		} else {
-			quiet++
-		}
-	}
-	if err := stop(); err != nil {
+	wait(t, func() bool { return d.Stats().Flows >= rows })
+	if err := stop(); err != nil { // reads what is left in the socket
 		t.Fatal(err)
 	}
 	return g.records, d.Stats()
@@ -151,7 +139,7 @@ func TestSoftflowd(t *testing.T) {
 	testenv.Need(t, "softflowd")
 	path, want := traffic(t, 50)
 	for _, version := range []string{"5", "9", "10"} {
-		got, stats := exported(t, softflowd(t, path, version))
+		got, stats := exported(t, 150, softflowd(t, path, version))
 		if diff := gocmp.Diff(essence(want), essence(got)); diff != "" {
 			t.Errorf("v%s (-want +got):\n%.4000s", version, diff)
 		}
@@ -168,7 +156,7 @@ func pmacct(t *testing.T, config string) *exec.Cmd {
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return exec.CommandContext(ctx, "pmacctd", "-f", path)
 }
@@ -188,7 +176,7 @@ func TestNfprobe(t *testing.T) {
 	for _, version := range []string{"5", "9", "10"} {
 		t.Run("v"+version, func(t *testing.T) {
 			t.Parallel()
-			got, stats := exported(t, nfprobe(t, path, version))
+			got, stats := exported(t, 150, nfprobe(t, path, version))
 			if diff := gocmp.Diff(essence(want), essence(got)); diff != "" {
 				t.Errorf("(-want +got):\n%.4000s", diff)
 			}
@@ -212,7 +200,7 @@ func TestSfprobe(t *testing.T) {
 	testenv.Need(t, "pmacctd")
 	t.Parallel()
 	path, want := traffic(t, 50)
-	got, stats := exported(t, sfprobe(t, path))
+	got, stats := exported(t, 540, sfprobe(t, path))
 	have := map[string]bool{}
 	for _, e := range essence(got) {
 		have[e] = true
@@ -232,7 +220,7 @@ func TestTwoProbesCountOnce(t *testing.T) {
 	testenv.Need(t, "softflowd", "pmacctd")
 	t.Parallel()
 	path, want := traffic(t, 20)
-	got, stats := exported(t, softflowd(t, path, "9"), nfprobe(t, path, "10"))
+	got, stats := exported(t, 120, softflowd(t, path, "9"), nfprobe(t, path, "10"))
 	counted := slices.DeleteFunc(slices.Clone(got), func(r flow.Record) bool { return r.ClientPackets+r.ServerPackets == 0 })
 	if diff := gocmp.Diff(essence(want), essence(counted)); diff != "" {
 		t.Errorf("(-want +got):\n%.4000s", diff)

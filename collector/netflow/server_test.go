@@ -42,6 +42,18 @@ func listen(t testing.TB, o netflow.ListenOptions, d *netflow.Decoder) (*netflow
 	return s, func() error { cancel(); wg.Wait(); return failed }
 }
 
+// wait polls until done, for at most half a minute.
+func wait(t testing.TB, done func() bool) {
+	t.Helper()
+	for range 6000 {
+		if done() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Error("what was waited for did not come")
+}
+
 func dial(t testing.TB, s *netflow.Server) *net.UDPConn {
 	t.Helper()
 	conn, err := net.DialUDP("udp", nil, s.Addrs()[0].(*net.UDPAddr))
@@ -66,9 +78,7 @@ func TestServerReceivesAndFlushes(t *testing.T) {
 	if err != nil || sent != len(datagrams) {
 		t.Fatalf("sent %d: %v", sent, err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); s.Stats().Received+s.Stats().KernelDrops < uint64(sent) && time.Now().Before(deadline); {
-		time.Sleep(5 * time.Millisecond)
-	}
+	wait(t, func() bool { return s.Stats().Received+s.Stats().KernelDrops >= uint64(sent) })
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -103,15 +113,12 @@ func TestKernelDropsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The count travels with the next datagram that does fit.
-	for range 50 {
-		time.Sleep(20 * time.Millisecond)
-		if s.Stats().KernelDrops > 0 {
-			break
-		}
+	wait(t, func() bool {
 		if _, err := conn.Write(datagrams[0]); err != nil {
 			t.Fatal(err)
 		}
-	}
+		return s.Stats().KernelDrops > 0
+	})
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -134,9 +141,7 @@ func TestSinkErrorEndsRun(t *testing.T) {
 	if _, err := dial(t, s).Write(e.Datagrams(netflowtest.Halves(&records[0]), boot+1e9)[0]); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); s.Stats().Received == 0 && time.Now().Before(deadline); {
-		time.Sleep(5 * time.Millisecond)
-	}
+	wait(t, func() bool { return s.Stats().Received > 0 })
 	if err := stop(); !errors.Is(err, errFull) {
 		t.Errorf("got %v, want %v", err, errFull)
 	}
