@@ -21,44 +21,104 @@ type tie struct {
 
 // findApplications partitions the graph of roles. Infrastructure, passing
 // contacts, the outside and people's machines are set aside first; people's
-// machines become applications of their own, one per environment.
+// machines become applications of their own, one per environment, and so does
+// each kind of infrastructure. What the operator labelled stands.
 func (w *work) findApplications() {
 	ties := w.ties()
 	w.findPeople(ties)
 	w.setFindings(append(w.m.Infrastructure, w.servingPeople(ties)...))
-	aside := slices.Clone(w.people)
-	for i, r := range w.role {
-		if r >= 0 && w.infra[i] >= 0 {
-			aside[r] = true
-		}
-	}
-	ties = slices.DeleteFunc(ties, func(t tie) bool { return aside[t.client] || aside[t.server] })
+	kind := w.roleKinds()
+	ties = slices.DeleteFunc(ties, func(t tie) bool {
+		return w.people[t.client] || w.people[t.server] || kind[t.client] != "" || kind[t.server] != ""
+	})
 	part, _ := modules(newWeighted(w.roles, w.affinities(ties)))
 	linked := make([]bool, w.roles)
 	for _, t := range ties {
 		linked[t.client], linked[t.server] = true, true
 	}
+	given, env := w.given(), w.roleEnvs()
+	adopted := w.adopted(part, given, env, linked)
 	w.app = make([]int32, w.roles)
-	id := map[int32]int32{}
-	first := map[string]int32{}
-	env := w.roleEnvs()
+	id := map[appKey]int32{}
 	for r := range w.app {
-		w.app[r] = -1
-		group := part[r]
-		if w.people[r] {
-			if _, ok := first[env[r]]; !ok {
-				first[env[r]] = group
+		k := appKey{env: env[r]}
+		switch {
+		case given[r] != "":
+			k.given = given[r]
+		case w.people[r]:
+			k.special = "people"
+		case kind[r] != "":
+			k.special = kind[r]
+		case linked[r]:
+			if k = adopted[part[r]]; k.given == "" {
+				k = appKey{module: part[r] + 1}
 			}
-			group = first[env[r]]
-		} else if !linked[r] {
+		default:
+			w.app[r] = -1
 			continue
 		}
-		if _, ok := id[group]; !ok {
-			id[group] = int32(len(id))
+		if _, ok := id[k]; !ok {
+			id[k] = int32(len(id))
 		}
-		w.app[r] = id[group]
+		w.app[r] = id[k]
 	}
 	w.apps = len(id)
+}
+
+// appKey is what makes one application of roles: the operator's word, being of one
+// special kind, or the module the map equation put them into.
+type appKey struct {
+	given, special, env string
+	module              int32
+}
+
+// roleKinds is the kind of infrastructure of roles that are set aside for it.
+func (w *work) roleKinds() []string {
+	kind := make([]string, w.roles)
+	for i, r := range w.role {
+		if r >= 0 && w.infra[i] >= 0 {
+			kind[r] = w.m.Infrastructure[w.infra[i]].Kind
+		}
+	}
+	return kind
+}
+
+// given is the application the operator put each role into.
+func (w *work) given() []string {
+	out := make([]string, w.roles)
+	for i, r := range w.role {
+		if r >= 0 && out[r] == "" {
+			out[r] = w.givenApp(int32(i))
+		}
+	}
+	return out
+}
+
+// adopted is, per module, the labelled application that most of its labelled
+// workloads belong to: the unlabelled ones of the module join it.
+func (w *work) adopted(part []int32, given, env []string, linked []bool) map[int32]appKey {
+	size := w.roleSizes()
+	votes := map[int32]map[appKey]int{}
+	for r, g := range given {
+		if g == "" || !linked[r] {
+			continue
+		}
+		if votes[part[r]] == nil {
+			votes[part[r]] = map[appKey]int{}
+		}
+		votes[part[r]][appKey{given: g, env: env[r]}] += size[r]
+	}
+	out := map[int32]appKey{}
+	for p, v := range votes {
+		var best appKey
+		for k, n := range v {
+			if n > v[best] || (n == v[best] && (k.given < best.given || (k.given == best.given && k.env < best.env))) {
+				best = k
+			}
+		}
+		out[p] = best
+	}
+	return out
 }
 
 // ties sums dependencies up to roles. The strength of a tie is the geometric mean
@@ -135,11 +195,14 @@ func (w *work) affinities(ties []tie) []link {
 		used[t.client] += t.strength
 		served[t.server] += t.strength
 	}
-	env, kin := w.roleEnvs(), w.newKinship()
+	env, given, kin := w.roleEnvs(), w.given(), w.newKinship()
 	var links []link
 	for _, t := range ties {
-		if a, b := env[t.client], env[t.server]; a != "" && b != "" && a != b {
+		if differ(env[t.client], env[t.server]) {
 			continue // environments are kept apart whatever crosses between them
+		}
+		if differ(given[t.client], given[t.server]) {
+			continue
 		}
 		weight := t.strength/used[t.client] + t.strength/served[t.server]
 		links = append(links, link{t.client, t.server, weight * kin.factor(t.client, t.server)})

@@ -1,6 +1,10 @@
 package mapper
 
-import "cmp"
+import (
+	"cmp"
+
+	"github.com/bulkhead/bulkhead/topology"
+)
 
 // findRoles splits every class into groups whose members deal with the same
 // peers, not only with the same kinds of peers: the web tier of one application,
@@ -10,6 +14,7 @@ import "cmp"
 // servers, which are one group now.
 func (w *work) findRoles() {
 	g := newGrouping(w)
+	g.joinLabelled()
 	g.joinSharedInfrastructure()
 	seen := g.observe()
 	g.joinIdle(seen)
@@ -30,18 +35,20 @@ type grouping struct {
 	*work
 	sets *disjoint
 	// What is known of a group, at its root: environment, host name stem, last word
-	// of the name (stems and words that several nodes bear) and pin.
-	envOf, stemOf, wordOf, pinOf []string
+	// of the name (stems and words that several nodes bear), and the application
+	// (or pin) and role the operator gave.
+	envOf, stemOf, wordOf, appOf, roleOf []string
 }
 
 func newGrouping(w *work) *grouping {
 	n := len(w.nodes)
-	g := &grouping{work: w, sets: newDisjoint(n), envOf: make([]string, n), stemOf: make([]string, n), wordOf: make([]string, n), pinOf: make([]string, n)}
+	g := &grouping{work: w, sets: newDisjoint(n), envOf: make([]string, n), stemOf: make([]string, n), wordOf: make([]string, n),
+		appOf: make([]string, n), roleOf: make([]string, n)}
 	stems := w.telling(func(h *hostName) string { return h.stem })
 	words := w.telling((*hostName).word)
 	for i := range w.nodes {
 		g.envOf[i] = w.env(int32(i))
-		g.pinOf[i] = w.in.Decisions.Pins[w.nodes[i].ID]
+		g.appOf[i], g.roleOf[i] = w.givenApp(int32(i)), w.nodes[i].Labels[topology.LabelRole]
 		if s := w.names[i].stem; stems[s] {
 			g.stemOf[i] = s
 		}
@@ -77,6 +84,28 @@ func (w *work) telling(part func(*hostName) string) map[string]bool {
 		}
 	}
 	return telling
+}
+
+// givenApp is the application the operator put node i into, by label or by pin.
+func (w *work) givenApp(i int32) string {
+	return cmp.Or(w.nodes[i].Labels[topology.LabelApp], w.in.Decisions.Pins[w.nodes[i].ID])
+}
+
+// joinLabelled joins nodes that the operator gave the same application, role and
+// environment.
+func (g *grouping) joinLabelled() {
+	first := map[[3]string]int32{}
+	for i := range g.nodes {
+		k := [3]string{g.appOf[i], g.roleOf[i], g.envOf[i]}
+		if !g.nodes[i].Inside() || k[0] == "" || k[1] == "" {
+			continue
+		}
+		if j, ok := first[k]; ok {
+			g.join(j, int32(i))
+		} else {
+			first[k] = int32(i)
+		}
+	}
 }
 
 // joinSharedInfrastructure puts members of one class that are the same kind of
@@ -128,15 +157,24 @@ func (g *grouping) joinIdle(seen *doings) {
 // join unites the groups of i and j unless what is known of them forbids it.
 func (g *grouping) join(i, j int32) bool {
 	i, j = g.sets.find(i), g.sets.find(j)
-	if i == j || differ(g.envOf[i], g.envOf[j]) || differ(g.stemOf[i], g.stemOf[j]) || differ(g.wordOf[i], g.wordOf[j]) || differ(g.pinOf[i], g.pinOf[j]) {
+	if i != j && g.appOf[i] != "" && g.roleOf[i] != "" && g.appOf[i] == g.appOf[j] && g.roleOf[i] == g.roleOf[j] && g.envOf[i] == g.envOf[j] {
+		return g.unite(i, j) // the operator says so, whatever names say
+	}
+	if i == j || differ(g.envOf[i], g.envOf[j]) || differ(g.stemOf[i], g.stemOf[j]) || differ(g.wordOf[i], g.wordOf[j]) ||
+		differ(g.appOf[i], g.appOf[j]) || differ(g.roleOf[i], g.roleOf[j]) {
 		return false
 	}
+	return g.unite(i, j)
+}
+
+func (g *grouping) unite(i, j int32) bool {
 	g.sets.union(i, j)
 	r := g.sets.find(i)
 	g.envOf[r] = cmp.Or(g.envOf[i], g.envOf[j])
 	g.stemOf[r] = cmp.Or(g.stemOf[i], g.stemOf[j])
 	g.wordOf[r] = cmp.Or(g.wordOf[i], g.wordOf[j])
-	g.pinOf[r] = cmp.Or(g.pinOf[i], g.pinOf[j])
+	g.appOf[r] = cmp.Or(g.appOf[i], g.appOf[j])
+	g.roleOf[r] = cmp.Or(g.roleOf[i], g.roleOf[j])
 	return true
 }
 

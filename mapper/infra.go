@@ -228,15 +228,22 @@ func preposition(dir uint64) string {
 	return "of"
 }
 
-// scans reports a node most of whose attempts, at many targets, get no answer.
-func (w *work) scans(i int32) bool {
+// scans reports a node of whose attempts many, at many targets, get no answer:
+// what it reaches once may be a door it found open.
+func (w *work) scans(i int32) bool { return w.unanswered(i) >= 0.25 }
+
+// unanswered is how many targets never answered node i for each dependency it
+// has; 0 for few targets.
+func (w *work) unanswered(i int32) float64 {
 	from, to := w.adj.uses(i)
-	p := &w.probe[i]
-	return w.nodes[i].Inside() && p.targets >= 50 && p.targets >= 3*uint64(to-from)
+	if p := &w.probe[i]; w.nodes[i].Inside() && p.targets >= 50 {
+		return float64(p.targets) / float64(max(to-from, 1))
+	}
+	return 0
 }
 
-// scanners finds nodes whose probes went unanswered at far more targets than they
-// get service from.
+// scanners finds nodes whose probes went unanswered at more targets than they get
+// service from.
 func (w *work) scanners(found []topology.Finding) []topology.Finding {
 	taken := map[int32]bool{}
 	for _, f := range found {
@@ -245,7 +252,7 @@ func (w *work) scanners(found []topology.Finding) []topology.Finding {
 	var out []topology.Finding
 	for i := range w.nodes {
 		p := &w.probe[i]
-		if taken[int32(i)] || !w.scans(int32(i)) {
+		if taken[int32(i)] || w.unanswered(int32(i)) < 1 {
 			continue
 		}
 		from, to := w.adj.uses(int32(i))

@@ -124,7 +124,7 @@ func (l *layouter) tiers() []int {
 		switch {
 		case a >= 0 && a == b:
 			pairs[pair{c, s}] = true
-		case a >= 0 && b >= 0:
+		case a >= 0 && b >= 0 && l.m.Applications[a].Infrastructure == "" && l.m.Applications[b].Infrastructure == "":
 			l.pull[[2]int32{min(a, b), max(a, b)}]++
 		}
 	}

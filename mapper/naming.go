@@ -217,7 +217,12 @@ func (w *work) appName(a int32) (string, string) {
 	app := &w.m.Applications[a]
 	size := fmt.Sprintf("%s that depend on each other more than on the rest", plural(len(app.Members), "workload"))
 	if v, share := vote(app.Members, w.label(topology.LabelApp)); share > 0.5 {
+		app.Infrastructure = w.commonKind(app.Members)
 		return v, "labelled so by the operator; " + size
+	}
+	if k := w.infra[app.Members[0]]; k >= 0 && w.m.Infrastructure[k].Kind != KindBalancer {
+		app.Infrastructure = w.m.Infrastructure[k].Kind
+		return app.Infrastructure, "shared infrastructure: " + w.m.Infrastructure[k].Why
 	}
 	if w.people[w.role[app.Members[0]]] {
 		return "workstations", plural(len(app.Members), "machine") + " that use many applications and serve nobody"
@@ -232,6 +237,19 @@ func (w *work) appName(a int32) (string, string) {
 		return serviceRole(s[0]) + "-group", size
 	}
 	return "group", size
+}
+
+// commonKind is the kind of infrastructure that all members are, or "".
+func (w *work) commonKind(members []int32) string {
+	kind := ""
+	for _, i := range members {
+		k := w.infra[i]
+		if k < 0 || (kind != "" && kind != w.m.Infrastructure[k].Kind) || w.m.Infrastructure[k].Kind == KindBalancer {
+			return ""
+		}
+		kind = w.m.Infrastructure[k].Kind
+	}
+	return kind
 }
 
 // envNames spells environments out where they name an application.

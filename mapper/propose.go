@@ -28,7 +28,7 @@ func (w *work) proposalsFor(i int32) []topology.Proposal {
 	role := &m.Roles[m.RoleOf[i]]
 	var out []topology.Proposal
 	add := func(key, value string, confidence float64, why string) {
-		if value != "" && w.nodes[i].Labels[key] == "" {
+		if value != "" && w.nodes[i].Labels[key] == "" && w.in.Decisions.Refused[w.nodes[i].ID][key] != value {
 			out = append(out, topology.Proposal{Node: i, Key: key, Value: value, Confidence: confidence, Why: why})
 		}
 	}

@@ -79,6 +79,9 @@ type Application struct {
 	Priority Priority `json:"priority"`
 	Why      string   `json:"why"`
 	Members  []int32  `json:"members"`
+	// Infrastructure is the kind of shared infrastructure the members are ("dns",
+	// "directory", …); "" for what people call an application.
+	Infrastructure string `json:"infrastructure,omitempty"`
 	// PriorityWhy names the member that sets the priority, and its reason.
 	PriorityWhy string `json:"priorityWhy,omitempty"`
 }
