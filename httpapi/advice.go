@@ -46,6 +46,7 @@ type evidenceDoc struct {
 	flow.EdgeStats
 	Clients    int           `json:"clients"`
 	Servers    int           `json:"servers"`
+	Decided    bool          `json:"decided,omitempty"` // a person allowed it
 	Confidence float64       `json:"ruleConfidence"`
 	Examples   []view.DepRow `json:"examples"`
 }
@@ -61,6 +62,7 @@ type decisionDoc struct {
 	Total    int               `json:"total"`
 	Stats    flow.EdgeStats    `json:"stats"`
 	Priority topology.Priority `json:"priority"`
+	Answer   string            `json:"answer"` // "" while nobody has said
 }
 
 type exceptionDoc struct {
@@ -78,7 +80,7 @@ func advice(rec *policy.Recommendation, x *view.Index) adviceDoc {
 	evidence := map[[2]string]*evidenceDoc{}
 	for i := range rec.Evidence {
 		e := &rec.Evidence[i]
-		evidence[[2]string{e.Policy, e.Rule}] = &evidenceDoc{e.EdgeStats, e.Clients, e.Servers, e.Confidence, rows(e.Examples, x)}
+		evidence[[2]string{e.Policy, e.Rule}] = &evidenceDoc{e.EdgeStats, e.Clients, e.Servers, e.Decided, e.Confidence, rows(e.Examples, x)}
 	}
 	for i := range rec.Set.Policies {
 		p := &rec.Set.Policies[i]
@@ -92,7 +94,7 @@ func advice(rec *policy.Recommendation, x *view.Index) adviceDoc {
 	}
 	for i := range rec.Decisions {
 		c := &rec.Decisions[i]
-		d.Decisions = append(d.Decisions, decisionDoc{c.ID, c.Concern, c.Title, c.Why, c.Policy, ruleOf(&c.Rule), rows(c.Deps, x), c.Total, c.Stats, c.Priority})
+		d.Decisions = append(d.Decisions, decisionDoc{c.ID, c.Concern, c.Title, c.Why, c.Policy, ruleOf(&c.Rule), rows(c.Deps, x), c.Total, c.Stats, c.Priority, c.Answer})
 	}
 	for _, e := range rec.Set.AlwaysAllowed {
 		d.Always = append(d.Always, exceptionDoc{e.Name, servicesText(e.Services), e.Why})
@@ -128,6 +130,8 @@ type simulationDoc struct {
 	Hash      string            `json:"hash"`
 	Allowed   policy.SimTotal   `json:"allowed"`
 	Break     policy.SimTotal   `json:"wouldBreak"`
+	Expected  policy.SimTotal   `json:"expected"`   // of what would break: waits for a decision or was denied one
+	Wrong     policy.SimTotal   `json:"legitimate"` // of what would break: looks legitimate
 	Unused    policy.SimTotal   `json:"neverUsed"`
 	Stopped   policy.SimTotal   `json:"stopped"`
 	Untouched uint64            `json:"untouched"`
@@ -139,6 +143,7 @@ type simulationDoc struct {
 
 type simRow struct {
 	Class       policy.Class   `json:"class"`
+	Concern     policy.Concern `json:"concern,omitempty"`
 	Client      view.Ref       `json:"client"`
 	Server      view.Ref       `json:"server"`
 	Service     flow.Service   `json:"service"`
@@ -160,6 +165,7 @@ func simulated(sim *policy.Simulation, x *view.Index) simulationDoc {
 		Since: sim.Since, Until: sim.Until, Hash: sim.Hash,
 		Allowed: sim.Totals[policy.ClassAllowed], Break: sim.Totals[policy.ClassWouldBreak],
 		Unused: sim.Totals[policy.ClassNeverUsed], Stopped: sim.Totals[policy.ClassStopped],
+		Expected: sim.Expected, Wrong: sim.Legitimate,
 		Untouched: sim.Untouched, Rows: []simRow{}, RowsAll: len(sim.Rows),
 		Rules: orEmpty(sim.Rules), Coverage: orEmpty(sim.Coverage),
 	}
@@ -170,7 +176,7 @@ func simulated(sim *policy.Simulation, x *view.Index) simulationDoc {
 			continue
 		}
 		row := simRow{
-			Class: r.Class, Service: r.Dep.Service, Stats: r.Dep.EdgeStats, Outcome: r.Verdict.Outcome,
+			Class: r.Class, Concern: r.Concern, Service: r.Dep.Service, Stats: r.Dep.EdgeStats, Outcome: r.Verdict.Outcome,
 			Policy: r.Verdict.Policy, Rule: r.Verdict.Rule, Why: r.Verdict.Why, Connections: r.Connections,
 		}
 		row.Client, row.Server = x.RefOf(&sim.Nodes[r.Dep.Client]), x.RefOf(&sim.Nodes[r.Dep.Server])

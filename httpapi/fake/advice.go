@@ -137,11 +137,24 @@ func (b *Backend) decide(rec *policy.Recommendation, at map[string]int, name str
 		})
 	}
 	c := &rec.Decisions[i]
+	c.Answer = b.answerTo(id)
 	c.Stats.Merge(d.EdgeStats)
 	c.Total++
 	if len(c.Deps) < 20 {
 		c.Deps = append(c.Deps, d)
 	}
+}
+
+// answerTo is what a person said last about a decision.
+func (b *Backend) answerTo(id string) (answer string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range b.Answers {
+		if a.ID == id {
+			answer = a.Answer
+		}
+	}
+	return answer
 }
 
 // Simulate implements httpapi.Advisor: what Recommend leaves to a person breaks.
@@ -158,9 +171,10 @@ func (b *Backend) Simulate(_ context.Context, set *policy.Set, _ httpapi.Window)
 		}
 		t := &sim.Totals[class]
 		t.Dependencies, t.Connections, t.Bytes = t.Dependencies+1, t.Connections+d.Flows, t.Bytes+d.Bytes
-		row := policy.SimRow{Class: class, Dep: d, Connections: d.Flows, Verdict: policy.Verdict{Outcome: policy.Allowed, Why: "a rule allows it"}}
+		row := policy.SimRow{Class: class, Concern: b.concern(d), Dep: d, Connections: d.Flows, Verdict: policy.Verdict{Outcome: policy.Allowed, Why: "a rule allows it"}}
 		if class == policy.ClassWouldBreak {
 			row.Verdict = policy.Verdict{Outcome: policy.Blocked, Why: "no rule allows it"}
+			sim.Expected.Dependencies, sim.Expected.Connections = sim.Expected.Dependencies+1, sim.Expected.Connections+d.Flows
 			sim.Rows = append([]policy.SimRow{row}, sim.Rows...)
 		} else if len(sim.Rows) < 400 {
 			sim.Rows = append(sim.Rows, row)

@@ -11,7 +11,7 @@ const choices = [50, 70, 80, 90, 95] as const
 /** Labels that the mapper proposes, reviewed label by label. */
 export function LabelsPage() {
   const [address, change] = useAddress()
-  const sure = choices.find((c) => String(c) === address.query.get('sure')) ?? 90
+  const sure = choices.find((c) => String(c) === address.query.get('sure')) ?? 80
   const key = address.query.get('key') ?? ''
   const { data, error, loading, reload } = useResource(`labels ${sure}`, (signal) => get('/api/v1/map/proposals/groups', { sure }, signal))
   const review = useReview(reload)
@@ -58,7 +58,7 @@ export function LabelsPage() {
       ) : (
         <ul className="label-groups">
           {shown.map((g) => (
-            <Group key={`${g.key}=${g.value}`} group={g} sure={sure} busy={review.busy} decide={review.decide} />
+            <Group key={`${g.key}=${g.value}`} group={g} busy={review.busy} decide={review.decide} />
           ))}
         </ul>
       )}
@@ -88,7 +88,7 @@ function useReview(reload: () => void): { busy: boolean; message: string | null;
   return { busy, message, decide }
 }
 
-function Group({ group: g, sure, busy, decide }: { group: ProposalGroup; sure: number; busy: boolean; decide: Decide }) {
+function Group({ group: g, busy, decide }: { group: ProposalGroup; busy: boolean; decide: Decide }) {
   const [open, setOpen] = useState(false)
   return (
     <li className="card">
@@ -105,8 +105,8 @@ function Group({ group: g, sure, busy, decide }: { group: ProposalGroup; sure: n
           <b>{Math.round(g.mean * 100)} %</b>
         </span>
         <span className="note why">{g.examples[0]?.why}</span>
-        <button type="button" className="button" disabled={busy || g.sure === 0} onClick={() => void decide([g], sure, true)}>
-          Accept {g.sure === g.nodes ? 'all' : count(g.sure)}
+        <button type="button" className="button" disabled={busy} onClick={() => void decide([g], 0, true)}>
+          Accept all
         </button>
         <button type="button" className="button plain" disabled={busy} onClick={() => void decide([g], 0, false)}>
           Refuse

@@ -19,15 +19,19 @@ export function Decisions({ decisions, onDone }: { decisions: readonly Decision[
   }
   return (
     <div className="cards">
-      {decisions.map((d) => (
+      {[...decisions].sort((a, b) => Number(a.answer !== '') - Number(b.answer !== '')).map((d) => (
         <DecisionCard key={d.id} decision={d} onDone={onDone} />
       ))}
     </div>
   )
 }
 
+function isAnswer(text: string): text is Answer {
+  return text === 'allow' || text === 'deny' || text === 'watch'
+}
+
 function DecisionCard({ decision: d, onDone }: { decision: Decision; onDone: () => void }) {
-  const [state, setState] = useState<Answer | 'busy' | null>(null)
+  const [state, setState] = useState<Answer | 'busy' | null>(isAnswer(d.answer) ? d.answer : null)
   const [problem, setProblem] = useState<string | null>(null)
   const answer = async (a: Answer) => {
     setState('busy')
@@ -42,7 +46,7 @@ function DecisionCard({ decision: d, onDone }: { decision: Decision; onDone: () 
     }
   }
   return (
-    <article className="card decision">
+    <article className={`card decision${d.answer === '' ? '' : ' decided'}`}>
       <header>
         <span className="concern">{title(d.concern)}</span>
         <PriorityMark priority={d.priority} words />

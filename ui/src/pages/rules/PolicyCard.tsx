@@ -89,6 +89,7 @@ function Evidence({ rule }: { rule: Rule }) {
   return (
     <div className="evidence">
       {rule.description ? <p>{rule.description}</p> : null}
+      {e?.decided ? <p className="good">A person allowed it; the traffic alone would not have.</p> : null}
       {rule.process ? <p>Process: {rule.process}</p> : null}
       {e ? (
         <>

@@ -41,7 +41,7 @@ export function RulesPage() {
           Policies <em>{data.policies.length}</em>
         </button>
         <button type="button" role="tab" aria-selected={tab === 'decisions'} onClick={() => change({ tab: 'decisions' })}>
-          For decision <em className={data.decisions.length > 0 ? 'warn' : ''}>{data.decisions.length}</em>
+          For decision <em className={undecided(data) > 0 ? 'warn' : ''}>{undecided(data)}</em>
         </button>
         <button type="button" role="tab" aria-selected={tab === 'tighten'} onClick={() => change({ tab: 'tighten' })}>
           One level tighter
@@ -58,8 +58,14 @@ export function RulesPage() {
   )
 }
 
+/** How many decisions nobody has taken yet. */
+function undecided(data: Recommendation): number {
+  return data.decisions.filter((d) => d.answer === '').length
+}
+
 function Summary({ data }: { data: Recommendation }) {
   const all = data.coverage.find((c) => c.policy === '')
+  const open = undecided(data)
   const rules = data.policies.reduce((n, p) => n + p.rules.length, 0)
   return (
     <section className="summary">
@@ -73,9 +79,9 @@ function Summary({ data }: { data: Recommendation }) {
       </div>
       <div className="figure">
         <p>
-          <strong>{count(data.decisions.length)}</strong> for decision
+          <strong>{count(open)}</strong> for decision
         </p>
-        <p className="note">seen, but not allowed silently</p>
+        <p className="note">seen, but not allowed silently{data.decisions.length > open ? `; ${data.decisions.length - open} decided` : ''}</p>
       </div>
       {data.notes.length > 0 ? (
         <ul className="notes">

@@ -1,5 +1,5 @@
 import type { SimRow, Simulation } from '../../api/types'
-import { count, many, percent, time } from '../../words'
+import { count, many, percent, time, title } from '../../words'
 
 type Class = SimRow['class']
 
@@ -28,6 +28,7 @@ export function Outcome({ sim, chosen, onChoose }: { sim: Simulation; chosen: st
               <span>{w.title}</span>
               <strong>{count(w.id === 'never-used' ? t.dependencies : t.connections)}</strong>
               <small>
+                {w.id === 'would-break' && t.dependencies > 0 ? <Split sim={sim} /> : null}
                 {w.id === 'never-used' ? many(t.dependencies, 'rule') : `${many(t.dependencies, 'dependency', 'dependencies')}${w.id === 'allowed' || w.id === 'would-break' ? `, ${percent(t.connections, seen)}` : ''}`}
               </small>
               <small>{w.note}</small>
@@ -39,6 +40,16 @@ export function Outcome({ sim, chosen, onChoose }: { sim: Simulation; chosen: st
       <Rows rows={sim.rows.filter((r) => r.class === current)} total={totalOf(sim, current).dependencies} what={current} />
       <RuleUses sim={sim} />
     </>
+  )
+}
+
+/** How much of what would break looks legitimate: the number that matters. */
+function Split({ sim }: { sim: Simulation }) {
+  return (
+    <b className={sim.legitimate.dependencies > 0 ? 'warn' : 'good'}>
+      {many(sim.legitimate.dependencies, 'looks', 'look')} legitimate, {count(sim.expected.dependencies)} for your decision
+      <br />
+    </b>
   )
 }
 
@@ -76,7 +87,9 @@ function Rows({ rows, total, what }: { rows: readonly SimRow[]; total: number; w
                 <td className="mono">{r.service}</td>
                 <td className="num">{count(r.connections)}</td>
                 <td>{time(r.stats.last)}</td>
-                <td title={r.why}>{r.rule === '' ? (r.policy === '' ? r.why : `${r.policy}: default`) : `${r.policy}: ${r.rule}`}</td>
+                <td title={r.why}>
+                  {r.concern ? <span className="concern">{title(r.concern)}</span> : null}{' '}
+                  {r.rule === '' ? (r.policy === '' ? r.why : `${r.policy}: default`) : `${r.policy}: ${r.rule}`}</td>
               </tr>
             ))}
           </tbody>
