@@ -198,13 +198,16 @@ func (h Hint) verdict() (Verdict, bool) {
 
 // known asks the table. Difference is in doublings: one proven handshake, or four
 // peers against one, is a difference of two. Where port numbers say the opposite
-// loudly, one more doubling is asked for.
+// loudly, one more doubling is asked for; where they say nothing of TCP, one less.
 func (l *Learner) known(f Flow, prior int) (Verdict, bool) {
 	if !flow.HasPorts(f.Proto) {
 		return Verdict{}, false
 	}
 	diff := l.ends.score(f, f.B) - l.ends.score(f, f.A) // > 0: B serves
 	need := float64(2)
+	if f.Proto == flow.TCP && abs(prior) < minPrior(f.Proto) {
+		need = 1 // the alternative is a coin toss, and a TCP client's port has one peer
+	}
 	if (diff > 0) != (prior > 0) && abs(prior) >= 20 {
 		need = 3
 	}
@@ -213,6 +216,9 @@ func (l *Learner) known(f Flow, prior int) (Verdict, bool) {
 	}
 	v := Verdict{ClientIsA: diff > 0, Evidence: flow.EvidenceKnownPort}
 	v.Confidence = uint8(min(97, 64+8*max(diff, -diff)))
+	if max(diff, -diff) < 2 {
+		v.Confidence = 60
+	}
 	return v, true
 }
 
