@@ -16,7 +16,7 @@ import (
 const (
 	namespacePrefix = "bhlab"
 	routerName      = "router"
-	commandTimeout  = 20 * time.Second
+	commandTimeout  = time.Minute
 )
 
 // ip runs iproute2 in a namespace, "" for the machine's own, with one command a

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 )
 
 // Observer is a program on the router that watches the tapped segment and exports
@@ -44,34 +43,38 @@ func (l *Lab) Observe(ctx context.Context, o Observer) error {
 }
 
 // stopObservers has all observers export what they hold, and ends them.
-func (l *Lab) stopObservers() error {
+func (l *Lab) stopObservers(ctx context.Context) error {
 	if len(l.watches) == 0 {
 		return nil
 	}
-	errs := []error{l.fillRings()}
+	errs := []error{l.fillRings(ctx)}
 	for _, w := range l.watches {
 		if w.flush != nil {
 			errs = append(errs, w.flush())
 		}
 	}
-	time.Sleep(settle)
 	for _, w := range l.watches {
+		errs = append(errs, idle(ctx, w.daemon))
 		w.stop()
 	}
 	l.watches = nil
-	time.Sleep(settle)
 	return errors.Join(errs...)
 }
 
 // fillRings makes observers that use libpcap without its immediate mode see what
 // there was: the kernel hands packets over when a block of the ring is full, and
-// on a quiet wire none ever is (softflowd 1.1.0 then sees nothing at all).
-func (l *Lab) fillRings() error {
+// on a quiet wire none ever is (softflowd 1.1.0 then sees nothing at all). It
+// returns when they have worked that off.
+func (l *Lab) fillRings(ctx context.Context) error {
 	const ring = 2 << 20 // bytes, libpcap's default
 	if err := l.router.pad(bridge(l.topo.segment(l.topo.Tap)), ring/1500); err != nil {
 		return err
 	}
-	time.Sleep(settle)
+	for _, w := range l.watches {
+		if err := idle(ctx, w.daemon); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

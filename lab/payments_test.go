@@ -233,7 +233,7 @@ func (g *gateway) Violations(v []policy.Violation) error {
 // await returns the first violation that matches, as soon as it is reported.
 func (g *gateway) await(t *testing.T, match func(policy.Violation) bool) policy.Violation {
 	t.Helper()
-	for range 100 {
+	for range 600 { // half a minute
 		g.mu.Lock()
 		i := slices.IndexFunc(g.seen, match)
 		if i >= 0 {

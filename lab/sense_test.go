@@ -54,6 +54,7 @@ func TestSensedMapCountsConnectionsOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sense.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := sense.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -69,10 +70,12 @@ func TestSensedMapCountsConnectionsOnce(t *testing.T) {
 	}()
 	select {
 	case <-lines: // it says what it watches
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("sense says nothing")
 	}
-	time.Sleep(time.Second)
+	if err := lab.Idle(t.Context(), sense.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
 	if err := l.Observe(t.Context(), lab.Softflowd(netflowTarget)); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +85,9 @@ func TestSensedMapCountsConnectionsOnce(t *testing.T) {
 	if err := l.StopTap(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Second)
+	if err := lab.Idle(t.Context(), sense.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
 	if err := sense.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -102,6 +101,7 @@ func startSensor(t *testing.T, l *lab.Lab, device string) func() []flow.Record {
 	}
 	cmd := l.Host("router").Command(t.Context(), exe)
 	cmd.Env = append(os.Environ(), senseEnv+"="+device)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err1 := cmd.StdoutPipe()
 	stderr, err2 := cmd.StderrPipe()
 	if err := errors.Join(err1, err2, cmd.Start()); err != nil {
@@ -127,6 +127,9 @@ func startSensor(t *testing.T, l *lab.Lab, device string) func() []flow.Record {
 	}()
 	return func() []flow.Record {
 		t.Helper()
+		if err := lab.Idle(t.Context(), cmd.Process.Pid); err != nil {
+			t.Fatal(err)
+		}
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +167,6 @@ func TestEveryConnectionCountsOnce(t *testing.T) {
 	if err := l.StopTap(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Second) // the last datagrams
 	want := map[string]int{}
 	for _, e := range l.Connections() {
 		want[e.String()]++

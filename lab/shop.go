@@ -64,7 +64,7 @@ func get(from, to string, port uint16, family string) Call {
 }
 
 func curl(family, host string, port uint16) []string {
-	return []string{"curl", "-fsS", family, "--connect-timeout", "2", "--max-time", "10", "http://" + net.JoinHostPort(host, strconv.Itoa(int(port))) + "/"}
+	return []string{"curl", "-fsS", family, "--connect-timeout", "5", "--max-time", "20", "http://" + net.JoinHostPort(host, strconv.Itoa(int(port))) + "/"}
 }
 
 // Query asks a database for a thousand rows.

@@ -113,24 +113,22 @@ func (l *Lab) waitFor(ctx context.Context, d *daemon, ready func() bool) error {
 // StopTap ends capture and export; both files are complete afterwards, and other
 // observers have exported all they hold.
 func (l *Lab) StopTap() error {
-	time.Sleep(settle)
-	err := l.stopObservers()
+	ctx := context.Background()
+	err := l.stopObservers(ctx)
 	if l.tap != nil {
-		err = errors.Join(err, l.tap.stop())
+		err = errors.Join(err, l.tap.stop(ctx))
 		l.tap = nil
 	}
 	return err
 }
 
-// settle is how long packets may take from a socket into an observer's file.
-const settle = 300 * time.Millisecond
-
-func (t *tap) stop() (err error) {
+func (t *tap) stop(ctx context.Context) error {
+	err := idle(ctx, t.captures...)
 	for _, d := range t.captures {
 		d.stop()
 	}
 	if len(t.parts) > 0 {
-		err = merge(t.lab.CaptureFile(), t.parts)
+		err = errors.Join(err, merge(t.lab.CaptureFile(), t.parts))
 	}
 	if t.sink != nil {
 		err = errors.Join(err, t.sink.Close())
