@@ -90,6 +90,7 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/api/v1/flows?from=app:webshop-prod&service=tcp", "", 400, "tcp/PORT"},
 		{"GET", "/api/v1/reach?from=app=climate", "", 404, "no node"}, // the fake knows no labels
 		{"GET", "/api/v1/map?draft=service", "", 200, `"blocked":144`},
+		{"GET", "/api/v1/map?as=matrix", "", 200, `"zones":[]`},
 		{"GET", "/api/v1/map?draft=tighter", "", 400, "ringfence"},
 		{"GET", "/api/v1/map/link?from=app:climate-prod&to=app:point-of-sale-prod&draft=service", "", 200, `"outcome":"blocked"`},
 		{"GET", "/api/v1/violations?limit=5", "", 200, `"name":"buildfarm-runner-dev-001"`},

@@ -26,6 +26,10 @@ func (s *server) mapRequest(r *http.Request) (*params, *view.Index, []string, er
 	return p, x, group, err
 }
 
+// matrixBoxes is how many rows a matrix has at most: a screen has few thousand
+// pixels.
+const matrixBoxes = 2000
+
 // getMap answers with what to draw.
 func (s *server) getMap(w http.ResponseWriter, r *http.Request) error {
 	p, x, group, err := s.mapRequest(r)
@@ -36,6 +40,9 @@ func (s *server) getMap(w http.ResponseWriter, r *http.Request) error {
 		Group: group, Expand: p.set("expand"), Focus: p.text("focus"), Draw: s.Draw,
 		Infra:    view.Infra(p.oneOf("infra", "fold", "show", "hide")),
 		NewSince: p.time("newSince", x.Map.Until),
+	}
+	if p.oneOf("as", "drawing", "matrix") == "matrix" {
+		q.Matrix, q.Draw = true, max(q.Draw, matrixBoxes)
 	}
 	draft, err := s.draft(p)
 	if err != nil {

@@ -132,7 +132,7 @@ type unit struct {
 func (b *builder) units(g *grouping) []unit {
 	var out []unit
 	var class map[string]*alike
-	if len(g.groups) > foldAlike && !b.q.Flat {
+	if len(g.groups) > foldAlike && !b.q.Matrix {
 		class = b.x.classes(b.q.Group)
 	}
 	at := map[*alike]int{}

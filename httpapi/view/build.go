@@ -44,7 +44,9 @@ func (x *Index) Build(q Query) *View {
 	b.links(v)
 	v.Boxes = append([]Box{}, b.boxes...) // never null on the wire
 	b.count(v)
-	place(v)
+	if !q.Matrix {
+		place(v)
+	}
 	return v
 }
 

@@ -8,8 +8,12 @@ import (
 	"github.com/bulkhead/bulkhead/topology"
 )
 
-// drawLinks is how many links a view has at most; the busiest stay.
-const drawLinks = 1500
+// drawLinks is how many links a drawing has at most, and matrixLinks how many cells
+// a matrix; the busiest stay.
+const (
+	drawLinks   = 1500
+	matrixLinks = 20_000
+)
 
 // bundle is a link while it is being added up.
 type bundle struct {
@@ -63,8 +67,12 @@ func (b *builder) links(v *View) {
 	slices.SortFunc(all, func(p, q bundle) int {
 		return cmp.Or(cmp.Compare(p.Flows, q.Flows), cmp.Compare(p.From, q.From), cmp.Compare(p.To, q.To))
 	})
-	if len(all) > drawLinks {
-		all = all[len(all)-drawLinks:]
+	most := drawLinks
+	if b.q.Matrix {
+		most = matrixLinks
+	}
+	if len(all) > most {
+		all = all[len(all)-most:]
 		v.Count.Crowded = true
 	}
 	v.Links = make([]Link, len(all))

@@ -42,7 +42,9 @@ type Query struct {
 	Focus    string          // id of a box or node: only it and what it talks to
 	NewSince flow.Time       // links first seen after it are marked; 0: none
 	Draw     int             // most boxes; 0: 500
-	Flat     bool            // never fold groups that look alike
+	// Matrix asks for boxes and links as rows, columns and cells: nothing is placed
+	// or folded because it looks alike, and there may be many more links.
+	Matrix bool
 	// Verdicts says of every dependency of the map what a set would do with it;
 	// nil when none is asked about.
 	Verdicts []policy.Outcome

@@ -112,6 +112,16 @@ await run(page, out, [
     await box('group:env=staging').waitFor()
     await shot('by-environment')
   }],
+  ['the matrix', async () => {
+    await page.goto(`${full}/map`)
+    await page.getByText('Matrix').click()
+    const matrix = page.getByRole('img', { name: /Matrix of \d+ groups/ })
+    await matrix.focus()
+    for (const key of ['ArrowDown', 'ArrowRight', 'Enter']) await page.keyboard.press(key)
+    await panel.getByText('Workload to workload').waitFor()
+    await shot('matrix')
+    await accessible('matrix')
+  }],
   ['the keyboard is enough', async () => {
     await page.goto(`${full}/map`)
     await face('app:webshop-prod').focus()

@@ -70,6 +70,14 @@ export function Toolbar({ view, query, onChange, onFind }: Props) {
           ))}
         </select>
       </label>
+      <div className="levels small" role="radiogroup" aria-label="Show as">
+        {(['', 'matrix'] as const).map((as) => (
+          <label key={as} title={as === '' ? 'Boxes and lines' : 'One row and column per group: for more than a drawing can hold'}>
+            <input type="radio" name="as" checked={(query.get('as') ?? '') === as} onChange={() => onChange({ as, expand: undefined, focus: undefined })} />
+            <span>{as === '' ? 'Drawing' : 'Matrix'}</span>
+          </label>
+        ))}
+      </div>
       <label className="switch">
         <input type="checkbox" checked={infraOf(query) === 'show'} onChange={(e) => onChange({ infra: e.target.checked ? 'show' : undefined })} />
         <span>Infrastructure links{view.count.folded > 0 ? <em> {count(view.count.folded)} folded</em> : null}</span>

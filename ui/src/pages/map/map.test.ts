@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Box, Link, View } from '../../api/types'
 import { centreOn, fit, follow, zoomAt } from './camera'
+import { cellSize, gridOf, step, strength } from './matrix'
 import { bySameLabel } from './Proposals'
 import { presence, route, sides, weight } from './route'
 import { litBy, litByTrace, same } from './selection'
@@ -98,4 +99,30 @@ it('groups proposals by label, the most frequent first', () => {
     ['role=web', 2],
     ['role=db', 1],
   ])
+})
+
+describe('matrix', () => {
+  const grid = gridOf(view)
+  it('has a row for who uses and a column for who is used', () => {
+    expect(grid.rows).toEqual([1, 2])
+    expect(grid.columns).toEqual([2, 3])
+    expect([...grid.cells]).toEqual([
+      [0, 0],
+      [3, 1],
+    ])
+  })
+  it('steps to the next cell that has something, and stays at the border', () => {
+    expect(step(grid, { row: 0, column: 0 }, 1, 0)).toEqual({ row: 0, column: 0 })
+    expect(step(grid, { row: 0, column: -1 }, 1, 0)).toEqual({ row: 0, column: 0 })
+    expect(step(grid, { row: 0, column: 1 }, 0, 1)).toEqual({ row: 1, column: 1 })
+  })
+  it('keeps cells large enough to point at', () => {
+    const many = { rows: Array.from({ length: 2000 }, (_, i) => i), columns: [1], cells: new Map() }
+    expect(cellSize(many, 1000, 800)).toBe(5)
+    expect(cellSize(grid, 1000, 800)).toBe(22)
+  })
+  it('draws rare use faintly, not invisibly', () => {
+    expect(strength({ ...link(0, 1), flows: 0 }, 1e6)).toBeCloseTo(0.15)
+    expect(strength({ ...link(0, 1), flows: 1e6 }, 1e6)).toBeCloseTo(1)
+  })
 })

@@ -12,6 +12,10 @@ export function scopeQuery(q: URLSearchParams): Scope {
   return { ...optional(q, 'since'), ...optional(q, 'until'), ...optional(q, 'group') }
 }
 
+export function isMatrix(q: URLSearchParams): boolean {
+  return q.get('as') === 'matrix'
+}
+
 /** The level of the recommendation to judge links by; none: as seen. */
 export function draftOf(q: URLSearchParams): { draft?: Level } {
   const v = q.get('draft')
@@ -26,7 +30,7 @@ export function infraOf(q: URLSearchParams): InfraChoice {
 }
 
 export function mapQuery(q: URLSearchParams) {
-  return { ...scopeQuery(q), ...optional(q, 'focus'), ...optional(q, 'newSince'), ...draftOf(q), expand: q.getAll('expand').sort(), infra: infraOf(q) }
+  return { ...scopeQuery(q), ...optional(q, 'focus'), ...optional(q, 'newSince'), ...draftOf(q), expand: q.getAll('expand').sort(), infra: infraOf(q), ...(isMatrix(q) ? { as: 'matrix' as const } : {}) }
 }
 
 function optional<K extends string>(q: URLSearchParams, key: K): { [k in K]?: string } {
