@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -243,17 +244,17 @@ func nfdump(t *testing.T, e *scenario.Estate, write func(*scenario.Estate, io.Wr
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	time.Sleep(500 * time.Millisecond) // it says nowhere when it listens
+	awaitSocket(t, addr.Port, func(queued bool) bool { return true }) // it says nowhere when it listens
 	sent := 0
 	eachFrame(t, e, write, func(_ flow.Time, frame []byte) {
 		if _, err := conn.Write(frame[18+20+8:]); err != nil {
 			t.Fatal(err)
 		}
-		if sent++; sent%20 == 0 {
-			time.Sleep(time.Millisecond)
+		if sent++; sent%200 == 0 {
+			awaitSocket(t, addr.Port, func(queued bool) bool { return !queued })
 		}
 	})
-	time.Sleep(500 * time.Millisecond)
+	awaitSocket(t, addr.Port, func(queued bool) bool { return !queued })
 	if err := errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait()); err != nil {
 		t.Fatal(err)
 	}
@@ -269,6 +270,26 @@ func nfdump(t *testing.T, e *scenario.Estate, write func(*scenario.Estate, io.Wr
 		}
 	}
 	return stats
+}
+
+// awaitSocket waits until a UDP port is bound and its queue is as wanted (proc(5),
+// /proc/net/udp).
+func awaitSocket(t *testing.T, port int, ready func(queued bool) bool) {
+	t.Helper()
+	local := fmt.Sprintf("0100007F:%04X", port)
+	for range 6000 { // a minute
+		b, err := os.ReadFile("/proc/net/udp")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range strings.Split(string(b), "\n") {
+			if f := strings.Fields(line); len(f) > 4 && f[1] == local && f[2] == "00000000:0000" && ready(!strings.HasSuffix(f[4], ":00000000")) {
+				return
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("nfcapd on port %d is not ready", port)
 }
 
 func sumColumn(table string, column int) (n uint64) {
