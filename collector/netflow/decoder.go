@@ -33,6 +33,7 @@ type Decoder struct {
 	rows      []plan.Row
 	observe   func(*domain, *plan.Row) // tests look at rows before they are stitched
 	now       flow.Time                // latest time seen; never goes back
+	vacant    []uint32                 // places of forgotten exporters in the stitcher
 	fullUntil flow.Time                // no exporter can be forgotten before
 	expired   flow.Time                // when the stitcher last looked for halves to give up on
 }

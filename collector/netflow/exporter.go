@@ -66,9 +66,22 @@ func (d *Decoder) exporterOf(addr netip.AddrPort) (*exporter, flow.DropReason) {
 	}
 	x := &exporter{addr: key, settings: settings, domains: map[domainKey]*domain{}}
 	x.stats.Exporter, x.stats.Name = key, settings.Name
-	x.index = d.stitcher.Exporter(settings.Name)
+	x.index = d.exporterIndex(settings.Name)
 	d.exporters[key] = x
 	return x, flow.DropNone
+}
+
+// exporterIndex registers an exporter with the stitcher, in the place of one that
+// was forgotten if there is any: that one had been silent for longer than the
+// stitcher remembers flows.
+func (d *Decoder) exporterIndex(name string) uint32 {
+	if n := len(d.vacant); n > 0 {
+		i := d.vacant[n-1]
+		d.vacant = d.vacant[:n-1]
+		d.stitcher.Rename(i, name)
+		return i
+	}
+	return d.stitcher.Exporter(name)
 }
 
 // settings finds the operator's words for an address: the longest prefix.
@@ -101,6 +114,7 @@ func (d *Decoder) evictExporter() bool {
 		return false
 	}
 	d.gone.add(&oldest.stats)
+	d.vacant = append(d.vacant, oldest.index)
 	delete(d.exporters, oldest.addr)
 	return true
 }

@@ -359,6 +359,13 @@ func TestExportersAreBounded(t *testing.T) {
 	}
 	f.feed(ipfix(1, 1, set(256, record(1, 5)...)))
 	s := f.Stats()
+	f.at += 11 * 60 * 1e9 // all of them fall silent: now others may come
+	if err := f.Datagram(message, netip.MustParseAddrPort("203.0.113.9:1"), f.at); err != nil {
+		t.Fatal(err)
+	}
+	if n := f.Stats(); len(n.Exporters) != 8 || n.Flows != s.Flows+1 || n.Exporters[7].Name != "203.0.113.9" {
+		t.Errorf("a silent exporter did not make room: %+v", n.Counts)
+	}
 	if len(s.Exporters) != 8 || s.DatagramDrops[flow.DropTableFull] != 993 || s.SetDrops[flow.DropNoTemplate] != 0 {
 		t.Errorf("%d exporters, dropped %v", len(s.Exporters), s.DatagramDrops)
 	}

@@ -124,6 +124,10 @@ func (s *Stitcher) Exporter(sensor string) uint32 {
 	return uint32(len(s.exporters) - 1)
 }
 
+// Rename gives an exporter's place to another one. No flow of the old one may be
+// remembered any more: it must have been silent for longer than Gap and Wait.
+func (s *Stitcher) Rename(i uint32, sensor string) { s.exporters[i] = exporter{sensor: sensor} }
+
 // Stats returns the counters.
 func (s *Stitcher) Stats() Stats {
 	st := s.stats
@@ -255,6 +259,8 @@ func (s *Stitcher) another(e *entry, dir int, pt uint64, r *plan.Row) bool {
 	covered := max(e.half[0].covered, e.half[1].covered)
 	silence := r.First.Sub(covered)
 	switch {
+	case e.outcome == flow.Denied && !e.waiting:
+		return true // every attempt that a firewall denies is one of its own
 	case covered == 0 || silence <= 0:
 		return false
 	case silence > s.o.Gap:

@@ -230,6 +230,23 @@ func TestFirewallEventsAreOneConnection(t *testing.T) {
 	}
 }
 
+// What was denied once may be allowed later, from the same port.
+func TestDeniedThenAllowed(t *testing.T) {
+	denied, deleted := up(0, 0, 1, flow.SYN), up(20, 60, 6, 0)
+	denied.Event, deleted.Event = plan.EventDenied, plan.EventDeleted
+	deleted.RevPackets = 4
+	g := newRig(stitch.Options{})
+	g.add(&g.a, 1, denied, denied)
+	g.add(&g.a, 60, deleted)
+	want := []brief{
+		{clientEnd, serverEnd, 1, 0, "denied", 0, "a"}, {clientEnd, serverEnd, 1, 0, "denied", 0, "a"},
+		{clientEnd, serverEnd, 6, 4, "established", 0, "a"},
+	}
+	if diff := cmp.Diff(want, g.briefs()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestTranslatedTuplesAreKept(t *testing.T) {
 	u, d := up(0, 9, 5, full), down(0, 9, 4, full)
 	u.PostSrc, u.PostSrcPort = plan.AddrOf(netip.MustParseAddr("198.51.100.7")), 1025
