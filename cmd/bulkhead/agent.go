@@ -93,7 +93,8 @@ func (s *standalone) enforce(ctx context.Context, set *policy.Set, host nft.Host
 		}
 	}
 	listener := watch.New(watch.Options{Host: host.Name, Workload: func(a netip.Addr) uint64 { return owners[a] }}, &book, to)
-	return task.Run(ctx, e, listener, &firstChange{e: e, agent: s, set: set, host: host, ready: make(chan struct{})})
+	first := &firstChange{e: e, agent: s, set: set, host: host, ready: make(chan struct{})}
+	return task.Run(ctx, e, listener, first, task.NewSystemd(first))
 }
 
 // firstChange puts the policy file in force once what was confirmed is restored.

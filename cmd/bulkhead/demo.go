@@ -65,7 +65,7 @@ func (s *session) demo(ctx context.Context, opt scenario.Options, noServe bool) 
 		return err
 	}
 	feed := &demoFeed{s: s, srv: srv, opt: opt, base: base, state: state, ready: make(chan struct{})}
-	return task.Run(ctx, srv, feed, &refresher{b: srv.backend})
+	return task.Run(ctx, srv, feed, newRefresher(srv.backend))
 }
 
 // claimForDemo marks an empty store as the demonstration's, and empties one whose

@@ -73,7 +73,10 @@ func (s *session) sense(ctx context.Context, live liveFlags, serve bool) error {
 			return errors.Join(err, w.Close())
 		}
 		srv.backend.stages = watch.stages
-		tasks = append(tasks, srv, &refresher{b: srv.backend})
+		tasks = append(tasks, srv, newRefresher(srv.backend))
+	}
+	if err := s.watchOver(&tasks, watch); err != nil {
+		return errors.Join(err, w.Close())
 	}
 	err = task.Run(ctx, tasks...)
 	err = errors.Join(err, w.Close())
@@ -81,6 +84,23 @@ func (s *session) sense(ctx context.Context, live liveFlags, serve bool) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	return errors.Join(err, watch.report(last))
+}
+
+// watchOver adds what a service has besides its work: metrics, notification of the
+// service manager, and fewer privileges.
+func (s *session) watchOver(tasks *[]task.Task, watch *senseWatch) error {
+	m, err := s.newMetrics(watch.stages)
+	if err != nil {
+		return err
+	}
+	if m != nil {
+		*tasks = append(*tasks, m)
+	}
+	*tasks = append(*tasks, task.NewSystemd(*tasks...))
+	if user := s.app.cfg.Collector.User; user != "" {
+		return capture.DropPrivileges(user)
+	}
+	return nil
 }
 
 // maxSkew is how wrong an exporter's clock may be before its times are put right by

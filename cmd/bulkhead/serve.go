@@ -35,7 +35,15 @@ func serveCmd(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return task.Run(cmd.Context(), srv, &refresher{b: srv.backend})
+				tasks := []task.Task{srv, newRefresher(srv.backend)}
+				m, err := s.newMetrics(srv.backend.stages)
+				if err != nil {
+					return err
+				}
+				if m != nil {
+					tasks = append(tasks, m)
+				}
+				return task.Run(cmd.Context(), append(tasks, task.NewSystemd(srv))...)
 			})
 		},
 	}
@@ -164,17 +172,22 @@ const refreshEvery = 15 * time.Second
 
 func (r *refresher) String() string { return "map refresher" }
 
-// Ready is never closed: nothing waits for it.
+func newRefresher(b *backend) *refresher { return &refresher{b: b, ready: make(chan struct{})} }
+
+// Ready is closed once a map was made, or there was nothing to make one of.
 func (r *refresher) Ready() <-chan struct{} { return r.ready }
 
 // Run refreshes until ctx ends. A store that is away is logged and asked again.
 func (r *refresher) Run(ctx context.Context) error {
 	tick := time.NewTicker(refreshEvery)
 	defer tick.Stop()
-	for {
+	for first := true; ; first = false {
 		var shown *httpapi.Error
 		if err := r.b.refresh(ctx); err != nil && !errors.As(err, &shown) && ctx.Err() == nil {
 			r.b.s.app.log.Warn("map not refreshed", "error", err)
+		}
+		if first {
+			close(r.ready)
 		}
 		select {
 		case <-ctx.Done():

@@ -39,7 +39,8 @@ type ClickHouse struct {
 
 // API is the dashboard and its interface.
 type API struct {
-	Listen string `yaml:"listen"`
+	Listen  string `yaml:"listen"`
+	Metrics string `yaml:"metrics"` // address of /metrics for Prometheus; empty: none
 }
 
 // Collector says how traffic becomes flows.
@@ -55,6 +56,7 @@ type Collector struct {
 	Sampling      uint32        `yaml:"sampling"`  // rate for exporters that do not say
 	Ignore        []string      `yaml:"ignore"`    // prefixes to leave out
 	ServerPorts   []string      `yaml:"serverPorts"`
+	User          string        `yaml:"user"` // who the sensor becomes once everything is open
 	// DirectionOverrides: address → "server" or "client".
 	DirectionOverrides map[string]string `yaml:"directionOverrides"`
 }
@@ -130,6 +132,14 @@ func (c *Config) Check() error {
 	}
 	if _, _, err := net.SplitHostPort(c.API.Listen); err != nil {
 		return fmt.Errorf("api.listen: %w", err)
+	}
+	if c.API.Metrics != "" {
+		if _, _, err := net.SplitHostPort(c.API.Metrics); err != nil {
+			return fmt.Errorf("api.metrics: %w", err)
+		}
+	}
+	if c.Collector.User != "" && c.ClickHouse.DSN == "" {
+		return fmt.Errorf("collector.user: needs clickhouse.dsn: the embedded engine's files belong to whoever starts it")
 	}
 	for key, d := range map[string]time.Duration{
 		"collector.idleTimeout": c.Collector.IdleTimeout, "collector.activeTimeout": c.Collector.ActiveTimeout,

@@ -33,6 +33,8 @@ func TestLoadNamesTheMistake(t *testing.T) {
 		{"api: {listen: here}", "api.listen"},
 		{"map: {inside: [10.0.0.0/33]}", `map.inside: "10.0.0.0/33" is neither`},
 		{"collector: {idleTimeout: 0s}", "collector.idleTimeout"},
+		{"api: {metrics: here}", "api.metrics"},
+		{"collector: {user: nobody}", "collector.user"},
 		{"collector: {maxFlows: 3}", "collector.maxFlows"},
 	} {
 		f := filepath.Join(t.TempDir(), "c.yaml")
