@@ -95,7 +95,7 @@ func (g *Group) Receive(d time.Duration, visit func(Packet)) (malformed int, err
 		return 0, err
 	}
 	for i := range maxDatagrams {
-		n, err := g.read(i > 0)
+		n, err := readDatagram(g.raw, g.buf, i > 0)
 		var timeout interface{ Timeout() bool }
 		switch {
 		case errors.Is(err, unix.ENOBUFS): // the gap in the numbering says how many
@@ -110,11 +110,11 @@ func (g *Group) Receive(d time.Duration, visit func(Packet)) (malformed int, err
 	return malformed, nil
 }
 
-// read takes one datagram from the socket; more says that it must not wait.
-func (g *Group) read(more bool) (n int, err error) {
+// readDatagram takes one datagram; more says that it must not wait.
+func readDatagram(raw syscall.RawConn, buf []byte, more bool) (n int, err error) {
 	var got error
-	err = g.raw.Read(func(fd uintptr) bool {
-		n, _, got = unix.Recvfrom(int(fd), g.buf, unix.MSG_DONTWAIT)
+	err = raw.Read(func(fd uintptr) bool {
+		n, _, got = unix.Recvfrom(int(fd), buf, unix.MSG_DONTWAIT)
 		return more || !errors.Is(got, unix.EAGAIN)
 	})
 	return n, errors.Join(err, got)
