@@ -51,6 +51,7 @@ func sections(quick bool) []func(*report) error {
 		func(r *report) error { return estateSection(r, estateCases) },
 		seedSection,
 		systemsSection,
+		recommendSection,
 	}
 }
 
