@@ -161,7 +161,7 @@ func (p *Plan) finish(r *Row, c *Context, x *scratch) {
 	if x.taken > 0 {
 		r.Sampling = max(r.Sampling, clamp32((uint64(x.taken)+uint64(x.left))/uint64(x.taken)))
 	}
-	if r.Initiator == InitiatorUnknown && (p.biflow || r.Event != EventNone) {
+	if r.Initiator == InitiatorUnknown && (p.biflow || p.opener) {
 		r.Initiator = InitiatorSource
 	}
 	if p.nsel && r.Event == EventNone && r.Packets|r.Bytes == 0 {

@@ -34,7 +34,8 @@ type Plan struct {
 	flow   bool    // has both addresses
 	biflow bool
 	total  bool
-	nsel   bool
+	nsel   bool // has a firewall event
+	opener bool // the source is who opened the connection, as Cisco's NSEL has it
 }
 
 // Flow reports whether records of this template describe flows: they have a
@@ -62,6 +63,8 @@ func Compile(version uint16, fields []Field) (*Plan, error) {
 	if variable {
 		p.fields = append([]Field(nil), fields...)
 	}
+	// PAN-OS sends firewall events too, but with each direction a record of its own.
+	p.opener = has(fields, 40005) || has(fields, 33002) || has(fields, 231) || has(fields, 298)
 	chosen := choose(version, fields)
 	offset := 0
 	for i, f := range fields {

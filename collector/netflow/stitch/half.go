@@ -138,16 +138,17 @@ func (t *totals) delta(r *plan.Row) (packets, bytes uint64) {
 	return packets, bytes
 }
 
-// complete reports whether e has all that can be expected of it for now.
+// complete reports whether e has all that can be expected of it for now. A
+// firewall that says who opened a connection has both directions in its events;
+// one that does not sends each direction by itself.
 func (e *entry) complete() bool {
-	switch e.event {
-	case plan.EventDeleted, plan.EventDenied:
-		return true
-	case plan.EventCreated, plan.EventUpdate:
-		return false
-	}
-	if e.source == flow.SourceSFlow {
+	switch {
+	case e.source == flow.SourceSFlow:
 		return false // single packets: gather them
+	case e.event == plan.EventDenied:
+		return true
+	case e.event != plan.EventNone && e.initiator != 0:
+		return e.event == plan.EventDeleted
 	}
 	return e.biflow || e.half[0].rows > 0 && e.half[1].rows > 0
 }

@@ -87,11 +87,15 @@ func (s *Stitcher) emit(e *entry, x *rare, r *flow.Record) {
 
 // nat is the tuple of e as a NAT left it; ends it did not touch stay zero.
 func (x *rare) nat(e *entry) (n flow.NAT) {
-	if x.postA != (plan.Addr{}) && (x.postA != e.key.a || x.postPortA != 0 && x.postPortA != e.key.portA) {
-		n.Client, n.ClientPort = x.postA.Std(), x.postPortA
+	portA, portB := x.postPortA, x.postPortB
+	if !flow.HasPorts(e.key.proto) {
+		portA, portB = 0, 0 // some put the ICMP identifier there
 	}
-	if x.postB != (plan.Addr{}) && (x.postB != e.key.b || x.postPortB != 0 && x.postPortB != e.key.portB) {
-		n.Server, n.ServerPort = x.postB.Std(), x.postPortB
+	if x.postA != (plan.Addr{}) && (x.postA != e.key.a || portA != 0 && portA != e.key.portA) {
+		n.Client, n.ClientPort = x.postA.Std(), portA
+	}
+	if x.postB != (plan.Addr{}) && (x.postB != e.key.b || portB != 0 && portB != e.key.portB) {
+		n.Server, n.ServerPort = x.postB.Std(), portB
 	}
 	if e.client < 0 {
 		n = n.Reverse()
@@ -145,7 +149,12 @@ func (s *Stitcher) outcome(e *entry) flow.Outcome {
 	switch {
 	case e.event == plan.EventDenied || e.dropped:
 		return flow.Denied
-	case e.event != plan.EventNone:
+	case e.icmpError():
+		return flow.OneWay // about somebody else's packet
+	case e.event != plan.EventNone && e.initiator != 0:
+		if e.biflow && e.event == plan.EventDeleted && a.seen != b.seen {
+			return flow.Unanswered // let through, and the counters of the other end stayed 0
+		}
 		return flow.Established // a firewall lists only connections it let through
 	case e.key.proto == flow.TCP && (refuses(a, b) || refuses(b, a)):
 		return flow.Refused
@@ -163,6 +172,19 @@ func (s *Stitcher) outcome(e *entry) flow.Outcome {
 		return flow.Unanswered // this exporter would have shown an answer
 	}
 	return flow.OneWay
+}
+
+// icmpError reports whether e are ICMP errors (RFC 792; RFC 4443 §2.1: ICMPv6 types
+// below 128), which nobody asks for and nobody answers.
+func (e *entry) icmpError() bool {
+	t := (e.key.portA | e.key.portB) >> 8
+	switch e.key.proto {
+	case flow.ICMP:
+		return t == 3 || t == 4 || t == 5 || t == 11 || t == 12
+	case flow.ICMPv6:
+		return t < 128
+	}
+	return false
 }
 
 // tcpSide judges a TCP flow of which one side was seen. Acknowledgements without a

@@ -76,6 +76,13 @@ const clientEnd, serverEnd = "10.0.0.9:51515", "10.0.0.1:443"
 func TestHalvesBecomeOneFlow(t *testing.T) {
 	denied := up(0, 0, 1, flow.SYN)
 	denied.Event = plan.EventDenied
+	gone1, gone2 := up(0, 9, 5, full), down(0, 9, 4, full) // PAN-OS: each direction ends by itself
+	gone1.Event, gone2.Event = plan.EventDeleted, plan.EventDeleted
+	silent := up(0, 30, 3, 0) // ASA: created, torn down, and the responder sent nothing
+	silent.Event, silent.Initiator, silent.Biflow = plan.EventDeleted, plan.InitiatorSource, true
+	created := up(0, 0, 1, flow.SYN) // PAN-OS: a session for a SYN that nobody answered
+	created.Event = plan.EventCreated
+	unreachable := plan.Row{Src: server, Dst: client, DstPort: 3<<8 | 1, Proto: flow.ICMP, Packets: 3, First: t0, Last: t0}
 	udp := up(0, 1, 2, 0)
 	udp.Proto = flow.UDP
 	udpDown := down(0, 1, 2, 0)
@@ -99,6 +106,10 @@ func TestHalvesBecomeOneFlow(t *testing.T) {
 		{"a reset alone", []plan.Row{down(0, 0, 1, flow.RST|flow.ACK)}, []brief{{clientEnd, serverEnd, 0, 1, "refused", 0, "a"}}},
 		{"a UDP answer alone", []plan.Row{udpDown}, []brief{{clientEnd, serverEnd, 0, 2, "established", 0, "a"}}},
 		{"UDP from an exporter that shows one direction only", []plan.Row{udp}, []brief{{clientEnd, serverEnd, 2, 0, "one-way", 0, "a"}}},
+		{"ended, says a firewall of both directions", []plan.Row{gone1, gone2}, []brief{{clientEnd, serverEnd, 5, 4, "established", 0, "a"}}},
+		{"let through and never answered, ASA", []plan.Row{silent}, []brief{{clientEnd, serverEnd, 3, 0, "unanswered", 0, "a"}}},
+		{"let through and never answered, PAN-OS", []plan.Row{created}, []brief{{clientEnd, serverEnd, 1, 0, "unanswered", 0, "a"}}},
+		{"an ICMP error", []plan.Row{unreachable}, []brief{{"10.0.0.1:0", "10.0.0.9:769", 3, 0, "one-way", 0, "a"}}},
 		{"denied by a firewall", []plan.Row{denied}, []brief{{clientEnd, serverEnd, 1, 0, "denied", 0, "a"}}},
 	} {
 		g := newRig(stitch.Options{})
@@ -234,7 +245,7 @@ func TestFirewallEventsAreOneConnection(t *testing.T) {
 func TestDeniedThenAllowed(t *testing.T) {
 	denied, deleted := up(0, 0, 1, flow.SYN), up(20, 60, 6, 0)
 	denied.Event, deleted.Event = plan.EventDenied, plan.EventDeleted
-	deleted.RevPackets = 4
+	deleted.RevPackets, deleted.Initiator = 4, plan.InitiatorSource
 	g := newRig(stitch.Options{})
 	g.add(&g.a, 1, denied, denied)
 	g.add(&g.a, 60, deleted)
