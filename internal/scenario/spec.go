@@ -108,6 +108,9 @@ func Retail() (*Spec, error) { return Load("retail.yaml") }
 // Hospital returns the hospital, which names its machines by number.
 func Hospital() (*Spec, error) { return Load("hospital.yaml") }
 
+// Plant returns the factory, for which nothing is to be tuned.
+func Plant() (*Spec, error) { return Load("plant.yaml") }
+
 // Load parses one of the embedded scenario files.
 func Load(name string) (*Spec, error) {
 	b, err := scenarios.Files.ReadFile(name)

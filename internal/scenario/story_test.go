@@ -202,7 +202,7 @@ func BenchmarkEdges(b *testing.B) {
 
 // Every scenario file makes an estate at several sizes, with the same invariants.
 func TestEveryScenarioIsAnEstate(t *testing.T) {
-	for name, load := range map[string]func() (*scenario.Spec, error){"retail": scenario.Retail, "hospital": scenario.Hospital} {
+	for name, load := range map[string]func() (*scenario.Spec, error){"retail": scenario.Retail, "hospital": scenario.Hospital, "plant": scenario.Plant} {
 		spec, err := load()
 		if err != nil {
 			t.Fatal(err)
