@@ -60,6 +60,9 @@ func Formats() []Format {
 		{"terraform-aws", "Terraform: AWS security groups", ".aws.tf", "text/plain; charset=utf-8", true, writeAWS},
 		{"terraform-azure", "Terraform: Azure network security group", ".azure.tf", "text/plain; charset=utf-8", true, writeAzure},
 		{"terraform-google", "Terraform: Google VPC firewall", ".google.tf", "text/plain; charset=utf-8", true, writeGoogle},
+		{"nsx", "VMware NSX Policy API", ".nsx.json", "application/json", true, writeNSX},
+		{"aci", "Cisco ACI contracts", ".aci.json", "application/json", true, writeACI},
+		{"illumio", "Illumio rulesets for workloader", ".illumio.csv", "text/csv; charset=utf-8", true, writeIllumio},
 	}
 }
 
