@@ -6,8 +6,10 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -359,4 +361,35 @@ func TestCorpusFlowsEqualTheReferences(t *testing.T) {
 
 func (t tuple) String() string {
 	return fmt.Sprintf("%s %s:%d > %s:%d", flow.ProtoName(t.proto), t.src, t.srcPort, t.dst, t.dstPort)
+}
+
+// Every capture of the corpus, the malformed ones too, goes through all stages
+// without a panic of ours, and its counters add up.
+func TestCorpusCountersAddUp(t *testing.T) {
+	testenv.Need(t, "corpus")
+	files, records, names := 0, 0, 0
+	err := filepath.WalkDir(testenv.Corpus(), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.Contains(d.Name(), ".pcap") && !strings.HasSuffix(d.Name(), ".trace") {
+			return err
+		}
+		var k kept
+		s, err := collector.Import(context.Background(), path, collector.Options{Assemble: assemble.Options{Capacity: 4096}}, &k)
+		var damaged *capture.FileError
+		if err != nil && !errors.As(err, &damaged) {
+			t.Errorf("%s: %v", path, err)
+		}
+		balanced(t, s, &k)
+		if s.Names.Panics > 0 {
+			t.Errorf("%s: %d panics", path, s.Names.Panics)
+		}
+		files, records, names = files+1, records+len(k.records), names+len(k.names)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d captures, %d records, %d names", files, records, names)
+	if files < 1000 || names < 100 {
+		t.Errorf("only %d captures and %d names", files, names)
+	}
 }
