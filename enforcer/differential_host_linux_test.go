@@ -19,7 +19,7 @@ import (
 // with its own ruleset, and compares what becomes of them with policy.Evaluate.
 func TestHostsAgreeWithEvaluate(t *testing.T) {
 	testenv.Need(t, "netns", "nft")
-	rulesets, clients, services := 40, 5, 20
+	rulesets, clients, services := 30, 5, 20
 	if testing.Short() {
 		rulesets = 12
 	}

@@ -93,11 +93,93 @@ func Open(opts Options) (*Enforcer, error) {
 	return e, nil
 }
 
+// begin keeps other goroutines and processes out, and learns what another process
+// did meanwhile: a command may confirm what an agent applied.
+func (e *Enforcer) begin() (end func(), err error) {
+	e.mu.Lock()
+	unlock, err := e.state.lock()
+	if err == nil {
+		end = func() {
+			unlock()
+			e.mu.Unlock()
+		}
+		if err = e.reload(); err == nil {
+			return end, nil
+		}
+		unlock()
+	}
+	e.mu.Unlock()
+	return nil, err
+}
+
+// reload reads the state again if its pointers have changed.
+func (e *Enforcer) reload() error {
+	confirmed, err1 := e.state.pointed("confirmed")
+	pending, err2 := e.state.pointed("pending")
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	if confirmed == number(e.confirmed) && pending == number(e.pending) {
+		return nil
+	}
+	var err error
+	if e.confirmed, err = e.state.load("confirmed"); err != nil {
+		return err
+	}
+	if e.pending, err = e.state.load("pending"); err != nil {
+		return err
+	}
+	v, gated := e.confirmed, map[string]time.Duration(nil)
+	if e.pending != nil {
+		v = e.pending
+		if gated, err = e.gates(v); err != nil {
+			return err
+		}
+	}
+	if v == nil {
+		e.inForce, e.enforcing = nft.Ruleset{}, false
+		return nil
+	}
+	if e.inForce, err = v.compile(gated); err != nil {
+		return err
+	}
+	e.enforcing, e.generation = true, 0 // look at the kernel at the next round
+	e.opts.OnRuleset(&e.inForce)
+	return nil
+}
+
+func number(v *Version) int {
+	if v == nil {
+		return 0
+	}
+	return v.Number
+}
+
+// gates says for how long the policies that v newly enforces may drop.
+func (e *Enforcer) gates(v *Version) (map[string]time.Duration, error) {
+	old, err := e.oldSet()
+	if err != nil {
+		return nil, err
+	}
+	set, err := v.set()
+	if err != nil {
+		return nil, err
+	}
+	gated := map[string]time.Duration{}
+	for _, name := range newlyEnforced(old, set) {
+		gated[name] = e.opts.Gate
+	}
+	return gated, nil
+}
+
 // Restore puts the last confirmed version in force, before anything else is done
 // after a start. A change that was never confirmed is rolled back by it.
 func (e *Enforcer) Restore(ctx context.Context) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	end, err := e.begin()
+	if err != nil {
+		return err
+	}
+	defer end()
 	if e.pending != nil {
 		return e.rollback(ctx, "expired", "the enforcer was restarted before it was confirmed")
 	}
@@ -165,22 +247,26 @@ type Request struct {
 // only until the gate closes, whoever is alive by then, unless Confirm is called
 // before; otherwise the version is confirmed at once.
 func (e *Enforcer) Apply(ctx context.Context, req Request) (*Version, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.pending != nil {
-		return nil, fmt.Errorf("apply: version %d: %w", e.pending.Number, ErrPending)
-	}
-	old, err := e.oldSet()
+	end, err := e.begin()
 	if err != nil {
 		return nil, err
+	}
+	defer end()
+	if v := e.pending; v != nil {
+		if e.opts.Now().Before(v.Deadline) {
+			return nil, fmt.Errorf("apply: version %d: %w", v.Number, ErrPending)
+		}
+		if err := e.rollback(ctx, "expired", "it was not confirmed in time"); err != nil {
+			return nil, err
+		}
 	}
 	v, err := e.newVersion(req)
 	if err != nil {
 		return nil, err
 	}
-	gated := map[string]time.Duration{}
-	for _, name := range newlyEnforced(old, req.Set) {
-		gated[name] = e.opts.Gate
+	gated, err := e.gates(v)
+	if err != nil {
+		return nil, err
 	}
 	if len(gated) > 0 && !req.Host.MonitorOnly {
 		v.Deadline = v.Time.Add(e.opts.Gate)
@@ -277,8 +363,11 @@ func (e *Enforcer) record(event string, v *Version, detail string) error {
 
 // Confirm makes the pending version permanent.
 func (e *Enforcer) Confirm(ctx context.Context) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	end, err := e.begin()
+	if err != nil {
+		return err
+	}
+	defer end()
 	v := e.pending
 	if v == nil {
 		return ErrNoPending
@@ -296,8 +385,11 @@ func (e *Enforcer) Confirm(ctx context.Context) error {
 // Rollback takes the pending version back; without one, it returns to the version
 // of that number, or with 0 to the one before.
 func (e *Enforcer) Rollback(ctx context.Context, to int, why string) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	end, err := e.begin()
+	if err != nil {
+		return err
+	}
+	defer end()
 	if e.pending != nil {
 		return e.rollback(ctx, "rolled-back", why)
 	}
@@ -344,8 +436,11 @@ func (e *Enforcer) rollback(ctx context.Context, event, why string) error {
 // Release takes the table away and forgets what was in force: the host is as it
 // was found. The journal stays.
 func (e *Enforcer) Release(ctx context.Context, why string) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	end, err := e.begin()
+	if err != nil {
+		return err
+	}
+	defer end()
 	if err := e.opts.Kernel.Remove(ctx); err != nil {
 		return err
 	}

@@ -41,8 +41,11 @@ func (e *Enforcer) Run(ctx context.Context) error {
 
 // Guard does one round of watching.
 func (e *Enforcer) Guard(ctx context.Context) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	end, err := e.begin()
+	if err != nil {
+		return err
+	}
+	defer end()
 	if v := e.pending; v != nil && !e.opts.Now().Before(v.Deadline) {
 		return e.rollback(ctx, "expired", "it was not confirmed in time")
 	}

@@ -39,18 +39,27 @@ func (s *state) path(parts ...string) string {
 
 // load reads the version a pointer file names; nil when there is none.
 func (s *state) load(pointer string) (*Version, error) {
+	n, err := s.pointed(pointer)
+	if err != nil || n == 0 {
+		return nil, err
+	}
+	return s.version(n)
+}
+
+// pointed reads a pointer file; 0 when there is none.
+func (s *state) pointed(pointer string) (int, error) {
 	text, err := os.ReadFile(s.path(pointer))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return 0, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("enforcer state: %w", err)
+		return 0, fmt.Errorf("enforcer state: %w", err)
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil {
-		return nil, fmt.Errorf("enforcer state: %s: %w", s.path(pointer), err)
+		return 0, fmt.Errorf("enforcer state: %s: %w", s.path(pointer), err)
 	}
-	return s.version(n)
+	return n, nil
 }
 
 func (s *state) version(n int) (*Version, error) {
