@@ -222,8 +222,13 @@ func (b *builder) countReview() {
 
 func (b *builder) count(v *View) {
 	m := b.x.Map
-	v.Count.Nodes, v.Count.Deps, v.Count.Applications = len(m.Graph.Nodes), len(m.Graph.Deps), len(m.Applications)
+	v.Count.Nodes, v.Count.Deps = len(m.Graph.Nodes), len(m.Graph.Deps)
 	v.Count.Crowded = b.crowd
+	for i := range m.Applications {
+		if m.Applications[i].Infrastructure == "" {
+			v.Count.Applications++
+		}
+	}
 	for i := range m.Graph.Nodes {
 		if m.Graph.Nodes[i].Inside() {
 			v.Count.Inside++

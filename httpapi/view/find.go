@@ -74,8 +74,7 @@ func (x *Index) Search(text string, keys []string, limit int) []Hit {
 	}
 	for i := range x.Map.Applications {
 		if a := &x.Map.Applications[i]; len(hits) < limit && len(keys) == 0 && contains(a.Name, text) {
-			id := idApp + escape(a.ID)
-			hits = append(hits, Hit{ID: id, Kind: KindApplication, Name: a.Name, Why: strings.TrimSpace("application " + a.Env), Path: []string{id}})
+			hits = append(hits, applicationHit(a))
 		}
 	}
 	// Whole matches before partial ones: two passes keep the order stable.
@@ -90,6 +89,17 @@ func (x *Index) Search(text string, keys []string, limit int) []Hit {
 		}
 	}
 	return hits
+}
+
+// applicationHit points at an application's box; shared infrastructure has one per
+// kind.
+func applicationHit(a *topology.Application) Hit {
+	h := Hit{ID: idApp + escape(a.ID), Kind: KindApplication, Name: a.Name, Why: strings.TrimSpace("application " + a.Env)}
+	if a.Infrastructure != "" {
+		h.ID, h.Kind, h.Why = idInfra+escape(a.Infrastructure), KindInfrastructure, "shared infrastructure"
+	}
+	h.Path = []string{h.ID}
+	return h
 }
 
 // matches says what of node n contains text, "" for nothing, and whether all of

@@ -10,7 +10,7 @@ export async function open(options = {}) {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: flags })
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, reducedMotion: 'reduce', ...options })
   const page = await context.newPage()
-  page.setDefaultTimeout(20_000)
+  page.setDefaultTimeout(60_000) // a busy machine is no failure
   const complaints = []
   page.on('console', (m) => {
     if (m.type() === 'error' && !/status of [45]\d\d/.test(m.text())) complaints.push(m.text())

@@ -13,6 +13,7 @@ interface Props {
 }
 
 const label = 150 // px kept for names on the left and on top
+const overhang = 90 // px that slanted names of the last columns reach beyond them
 
 interface Cell {
   row: number
@@ -30,7 +31,7 @@ export function Matrix({ view, selection, onSelect, judged, footer }: Props) {
 
   useLayoutEffect(() => {
     const el = area.current
-    if (el) setCell(cellSize(grid, el.clientWidth - label - 30, el.clientHeight - label - 70))
+    if (el) setCell(cellSize(grid, el.clientWidth - label - overhang - 30, el.clientHeight - label - 70))
   }, [grid])
   useEffect(() => {
     if (canvas.current) paint(canvas.current, view, grid, cell, at, chosen, judged)
@@ -105,7 +106,7 @@ function words(view: View, grid: Grid, c: Cell): string {
 
 /** Draws names, grid and cells; colours come from the style sheet, so that both themes work. */
 function paint(el: HTMLCanvasElement, view: View, grid: Grid, cell: number, at: Cell | null, chosen: Cell | null, judged: boolean) {
-  const width = label + grid.columns.length * cell + 20
+  const width = label + grid.columns.length * cell + overhang
   const height = label + grid.rows.length * cell + 20
   const ratio = window.devicePixelRatio
   el.width = width * ratio
@@ -119,7 +120,7 @@ function paint(el: HTMLCanvasElement, view: View, grid: Grid, cell: number, at: 
   g.scale(ratio, ratio)
   g.font = `${Math.min(12, cell)}px ${style.fontFamily}`
   g.textBaseline = 'middle'
-  stripes(g, view, grid, cell, colour('--line'))
+  stripes(g, view, grid, cell, colour('--line'), colour('--surface'))
   const most = Math.max(1, ...view.links.map((l) => l.flows))
   for (const [key, i] of grid.cells) {
     const link = view.links[i]!
@@ -139,10 +140,12 @@ function paint(el: HTMLCanvasElement, view: View, grid: Grid, cell: number, at: 
 }
 
 /** Lines where one environment ends and the next begins. */
-function stripes(g: CanvasRenderingContext2D, view: View, grid: Grid, cell: number, colour: string) {
+function stripes(g: CanvasRenderingContext2D, view: View, grid: Grid, cell: number, colour: string, ground: string) {
   g.strokeStyle = colour
+  g.fillStyle = ground
   const w = grid.columns.length * cell
   const h = grid.rows.length * cell
+  g.fillRect(label, label, w, h)
   g.strokeRect(label, label, w, h)
   const border = (list: readonly number[], i: number) => i > 0 && view.boxes[list[i]!]?.zone !== view.boxes[list[i - 1]!]?.zone
   grid.rows.forEach((_, i) => {

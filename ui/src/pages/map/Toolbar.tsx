@@ -62,7 +62,7 @@ export function Toolbar({ view, query, onChange, onFind }: Props) {
       <label className="pick">
         <span>Judge by</span>
         <select value={query.get('draft') ?? ''} onChange={(e) => onChange({ draft: e.target.value })} title="Colour links by what the recommended rules would do">
-          <option value="">nothing: as seen</option>
+          <option value="">nothing</option>
           {levels.map(([value, text]) => (
             <option key={value} value={value}>
               {text.toLowerCase()} rules
@@ -80,7 +80,9 @@ export function Toolbar({ view, query, onChange, onFind }: Props) {
       </div>
       <label className="switch">
         <input type="checkbox" checked={infraOf(query) === 'show'} onChange={(e) => onChange({ infra: e.target.checked ? 'show' : undefined })} />
-        <span>Infrastructure links{view.count.folded > 0 ? <em> {count(view.count.folded)} folded</em> : null}</span>
+        <span title={view.count.folded > 0 ? `${count(view.count.folded)} dependencies on shared infrastructure are folded` : undefined}>
+          Infrastructure links{view.count.folded > 0 ? <em> {count(view.count.folded)}</em> : null}
+        </span>
       </label>
       {focus ? (
         <button type="button" className="chip closable" onClick={() => onChange({ focus: undefined })}>

@@ -118,7 +118,7 @@ describe('matrix', () => {
   })
   it('keeps cells large enough to point at', () => {
     const many = { rows: Array.from({ length: 2000 }, (_, i) => i), columns: [1], cells: new Map() }
-    expect(cellSize(many, 1000, 800)).toBe(5)
+    expect(cellSize(many, 1000, 800)).toBe(3)
     expect(cellSize(grid, 1000, 800)).toBe(22)
   })
   it('draws rare use faintly, not invisibly', () => {
