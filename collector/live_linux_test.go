@@ -17,6 +17,7 @@ import (
 
 	"github.com/bulkhead/bulkhead/collector"
 	"github.com/bulkhead/bulkhead/collector/capture"
+	"github.com/bulkhead/bulkhead/collector/capture/filter"
 	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/internal/testenv"
 )
@@ -168,6 +169,30 @@ func TestLiveCapturesWithTagsAndCounters(t *testing.T) {
 	}
 	if len(k.names) != 1 || s.Kernel.Received != s.Frames || s.Kernel.Dropped != 0 {
 		t.Errorf("%+v %+v", k.names, s)
+	}
+}
+
+// The filter and the snap length work in the kernel: what is filtered away is not
+// received, and what is cut off still counts.
+func TestLiveFilterAndSnapLength(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	veth(t)
+	program, err := filter.Compile("src host 10.0.0.1 and tcp port 8081")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := collector.LiveOptions{Interfaces: []string{"tap0"}, Filter: program, Ring: capture.RingOptions{SnapLength: 60}}
+	k, s := live(t, o, func(l *collector.Live) {
+		send(t, "gen0", connection(t)...)
+		until(t, l, "three frames", func(s collector.Stats) bool { return s.Frames >= 3 })
+	})
+	if s.Frames != 3 || s.Kernel.Received != 3 || s.Truncated != 1 {
+		t.Errorf("%+v", s)
+	}
+	if len(k.records) != 1 || k.records[0].ClientPackets != 3 || k.records[0].ClientBytes != 163 || k.records[0].ServerPackets != 0 {
+		t.Errorf("%+v", k.records)
 	}
 }
 

@@ -101,15 +101,19 @@ func (r *Ring) open(o RingOptions) error {
 	return nil
 }
 
-// filter attaches the filter, with the snap length as its answer.
+// filter attaches the filter. What it returns for a packet is how much of it is
+// kept, so the snap length goes in there.
 func (r *Ring) filter(o RingOptions) error {
-	raw := o.Filter
-	if len(raw) == 0 {
-		return nil
-	}
-	program := make([]unix.SockFilter, len(raw))
-	for i, ins := range raw {
-		program[i] = unix.SockFilter{Code: ins.Op, Jt: ins.Jt, Jf: ins.Jf, K: ins.K}
+	const ret = unix.BPF_RET | unix.BPF_K
+	program := []unix.SockFilter{{Code: ret, K: uint32(o.SnapLength)}}
+	if len(o.Filter) > 0 {
+		program = program[:0]
+		for _, ins := range o.Filter {
+			if ins.Op == ret {
+				ins.K = min(ins.K, uint32(o.SnapLength))
+			}
+			program = append(program, unix.SockFilter{Code: ins.Op, Jt: ins.Jt, Jf: ins.Jf, K: ins.K})
+		}
 	}
 	p := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 	if err := unix.SetsockoptSockFprog(r.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &p); err != nil {
