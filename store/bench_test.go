@@ -2,7 +2,10 @@ package store_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
+	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -53,29 +56,46 @@ func cpu() time.Duration {
 	return time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
 }
 
-// BenchmarkInsert measures records into ClickHouse through the writer with its
-// spool: rows/s, and this process's processor time per row.
+// engineCPU is the processor time the shared engine has used, in steps of 10 ms
+// (proc(5): utime and stime, in ticks of 1/100 s).
+func engineCPU(b *testing.B) time.Duration {
+	b.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", sharedEngine(b).PID()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	f := strings.Fields(rest)
+	var user, system int64
+	if _, err := fmt.Sscan(f[11]+" "+f[12], &user, &system); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// BenchmarkInsert measures records into ClickHouse through the writer, all views
+// included: rows/s, and both sides' processor time per row, which holds on a busy
+// machine too. "estate" has 20,000 edges in one hour, "scattered" 200,000 in a
+// day, where hardly two rows of a batch share a rollup row.
 func BenchmarkInsert(b *testing.B) {
 	for _, c := range []struct {
-		name string
-		opt  store.WriterOptions
+		name         string
+		spool        bool
+		edges, hours int
 	}{
-		{"spool", store.WriterOptions{SpoolDir: "yes", BatchRows: 200_000, Wait: true}},
-		{"memory", store.WriterOptions{BatchRows: 200_000, Wait: true}},
+		{"estate/spool", true, 20_000, 1},
+		{"estate/memory", false, 20_000, 1},
+		{"scattered/spool", true, 200_000, 24},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			s := open(b)
-			rs := traffic(1_000_000, 200_000, 24)
-			if c.opt.SpoolDir != "" {
-				c.opt.SpoolDir = b.TempDir()
+			rs := traffic(1_000_000, c.edges, c.hours)
+			opt := store.WriterOptions{BatchRows: 200_000, Wait: true}
+			if c.spool {
+				opt.SpoolDir = b.TempDir()
 			}
-			w, err := s.NewWriter(b.Context(), c.opt)
-			if err != nil {
-				b.Fatal(err)
-			}
-			before := cpu()
-			b.ResetTimer()
-			rows := 0
+			w := newWriter(b, s, opt)
+			client, server, rows := cpu(), engineCPU(b), 0
 			for b.Loop() {
 				for i := 0; i < len(rs); i += 1000 {
 					if err := w.Records(rs[i : i+1000]); err != nil {
@@ -88,10 +108,70 @@ func BenchmarkInsert(b *testing.B) {
 				rows += len(rs)
 			}
 			b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
-			b.ReportMetric(float64(cpu()-before)/float64(rows), "client-cpu-ns/row")
-			if err := w.Close(); err != nil {
-				b.Fatal(err)
-			}
+			b.ReportMetric(float64(cpu()-client)/float64(rows), "client-cpu-ns/row")
+			b.ReportMetric(float64(engineCPU(b)-server)/float64(rows), "engine-cpu-ns/row")
 		})
+	}
+}
+
+// BenchmarkAppend is a record into columns, nothing else.
+func BenchmarkAppend(b *testing.B) {
+	rs := traffic(100_000, 20_000, 1)
+	b.ReportAllocs()
+	store.AppendAll(b, rs)
+}
+
+// BenchmarkEdges measures edges out of BULKHEAD_BENCH_FLOWS raw flows (2 million
+// unless it says otherwise) of a twentieth as many edges, spread over a day.
+func BenchmarkEdges(b *testing.B) {
+	flows := 2_000_000
+	if text := os.Getenv("BULKHEAD_BENCH_FLOWS"); text != "" {
+		if _, err := fmt.Sscan(text, &flows); err != nil {
+			b.Fatal(err)
+		}
+	}
+	s := open(b)
+	fill(b, s, flows, flows/20)
+	for _, c := range []struct {
+		name string
+		q    store.Query
+	}{
+		{"all", store.Query{}},
+		{"top100", store.Query{Top: 100}},
+		{"one-client", store.Query{Client: ip("10.0.0.77")}},
+		{"last-6h", store.Query{Since: at(18)}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			client, server, edges, n := cpu(), engineCPU(b), 0, 0
+			for b.Loop() {
+				got, err := s.Edges(b.Context(), c.q)
+				if err != nil {
+					b.Fatal(err)
+				}
+				edges, n = len(got), n+1
+			}
+			b.ReportMetric(float64(edges), "edges")
+			b.ReportMetric(float64((cpu()-client).Milliseconds())/float64(n), "client-cpu-ms/op")
+			b.ReportMetric(float64((engineCPU(b)-server).Milliseconds())/float64(n), "engine-cpu-ms/op")
+		})
+	}
+}
+
+// fill makes flows inside the database, through the views as always.
+func fill(b *testing.B, s *store.Store, flows, edges int) {
+	b.Helper()
+	conn := connect(b, s)
+	const step = 500_000
+	for from := 0; from < flows; from += step {
+		err := conn.Exec(b.Context(), fmt.Sprintf(`INSERT INTO flows (first, last, id, client, server, client_port, server_port, proto,
+  client_packets, server_packets, client_bytes, server_bytes, outcome, evidence, confidence, client_workload, server_workload, sensor)
+SELECT fromUnixTimestamp64Nano(%d + intDiv(number * 86400000000, %d) * 1000, 'UTC') AS at, at, number + 1,
+  toIPv6(IPv4NumToString(toUInt32(167772160 + e %% 100000))) AS c, toIPv6(IPv4NumToString(toUInt32(176160768 + intDiv(e, 7) %% 9000))) AS s,
+  32768 + rand(2) %% 28000, 1 + e %% 97, 6, 3, 4, rand(3) %% 16000, rand(4) %% 1000000, 1, 7, 99, sipHash64(c), sipHash64(s), 'tap-1'
+FROM (SELECT number, toUInt32(rand64(1) %% %d) AS e FROM numbers(%d, %d))`,
+			at(0), flows, edges, from, min(step, flows-from)))
+		if err != nil {
+			b.Fatal(err)
+		}
 	}
 }

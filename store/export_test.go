@@ -41,3 +41,16 @@ func (s *Store) InsertTwice(ctx context.Context, token string, rs []flow.Record)
 	}
 	return nil
 }
+
+// AppendAll appends records to columns as often as the benchmark asks.
+func AppendAll(b *testing.B, rs []flow.Record) {
+	c := newFlowColumns()
+	i := 0
+	for b.Loop() {
+		c.append(&rs[i])
+		if i++; i == len(rs) {
+			c.reset()
+			i = 0
+		}
+	}
+}
