@@ -15,6 +15,18 @@ var (
 	passiveFTP   = policy.Service{Proto: flow.TCP, From: 1024, To: 65535}  // RFC 959 §3.3, PASV
 )
 
+// narrowest is the smallest of the usual ranges that holds every port from
+// lowest up: IANA's, Linux's, everything that needs no privilege.
+func narrowest(lowest uint16) policy.Service {
+	s := passiveFTP
+	for _, from := range []uint16{32768, dynamicPorts.From} {
+		if lowest >= from {
+			s.From = from
+		}
+	}
+	return s
+}
+
 // Evidence a range stands on: an endpoint mapper or FTP control channel beside
 // it, or this many different ports of the range between two groups.
 const (
@@ -83,7 +95,7 @@ func rangeFor(ports []uint16) (generalised, bool) {
 	case rpc && len(dynamic) > 0:
 		return generalised{dynamicPorts, "dynamic RPC, because its endpoint mapper (tcp/135) is used too", dynamic}, true
 	case ftp && len(data) >= minFTPPorts:
-		return generalised{passiveFTP, "passive FTP, because its control channel (tcp/21) is used too", data}, true
+		return generalised{narrowest(data[0]), "passive FTP, because its control channel (tcp/21) is used too", data}, true
 	case len(dynamic) >= minDynamicPorts:
 		return generalised{dynamicPorts, "ports picked anew each time", dynamic}, true
 	}
