@@ -14,7 +14,7 @@ interface Props {
 
 /** All links of the drawing, and labels for those that stand out. */
 export const Links = memo(function Links({ view, lit, selection, onSelect, onHover }: Props) {
-  const curves = useMemo(() => route(view.boxes, view.links), [view])
+  const curves = useMemo(() => route(view.boxes, view.links, obstaclesOf(view)), [view])
   const most = Math.max(1, ...view.links.map((l) => l.flows))
   const order = useMemo(() => paintOrder(view.links.length, lit), [view, lit])
   return (
@@ -33,6 +33,14 @@ export const Links = memo(function Links({ view, lit, selection, onSelect, onHov
     </svg>
   )
 })
+
+const mostDetoured = 400 // links; with more, lines behind boxes are the least problem
+
+/** Closed boxes at the top: what lines should not seem to end at. */
+function obstaclesOf(view: View): number[] {
+  if (view.links.length > mostDetoured) return []
+  return view.boxes.flatMap((b, i) => (b.parent < 0 ? [i] : []))
+}
 
 /** Links that stand out are painted last. */
 function paintOrder(n: number, lit: Lit | null): number[] {

@@ -32,6 +32,14 @@ describe('route', () => {
     const curves = route([at(0, 0)], [{ from: 0, to: 7 }])
     expect(curves).toEqual([{ d: '', middle: { x: 0, y: 0 } }])
   })
+  it('goes around boxes in its way', () => {
+    const boxes = [at(0, 100), at(300, 100), at(600, 100)]
+    const behind = route(boxes, [{ from: 0, to: 2 }])[0]!
+    const around = route(boxes, [{ from: 0, to: 2 }], [0, 1, 2])[0]!
+    expect(behind.d).not.toEqual(around.d)
+    expect(around.middle.y < 100 || around.middle.y > 150).toBe(true)
+    expect(around.middle.x).toBeGreaterThan(280)
+  })
   it('keeps anchors on the box however many there are', () => {
     const boxes = [at(0, 0), ...Array.from({ length: 60 }, (_, i) => at(400, i * 60))]
     const curves = route(boxes, boxes.slice(1).map((_, i) => ({ from: 0, to: i + 1 })))

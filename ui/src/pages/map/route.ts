@@ -44,8 +44,11 @@ export function sides(a: Rect, b: Rect): [Side, Side] {
   return ['right', 'right']
 }
 
-/** The curves of wires between boxes, in the order of the wires. */
-export function route(boxes: readonly Rect[], wires: readonly Wire[]): Curve[] {
+/**
+ * The curves of wires between boxes, in the order of the wires. Sideways ones go
+ * around the obstacles: boxes that a line behind them would seem to end at.
+ */
+export function route(boxes: readonly Rect[], wires: readonly Wire[], obstacles: readonly number[] = []): Curve[] {
   const ends = new Map<string, End[]>()
   const add = (end: End) => {
     const key = `${end.box} ${end.side}`
@@ -71,7 +74,10 @@ export function route(boxes: readonly Rect[], wires: readonly Wire[]): Curve[] {
       else stops[end.wire] = anchor
     })
   }
-  return wires.map((_, i) => curve(starts[i], stops[i]))
+  return wires.map((wire, i) => {
+    const others = obstacles.filter((o) => o !== wire.from && o !== wire.to).map((o) => boxes[o]!)
+    return curve(starts[i], stops[i], around(starts[i], stops[i], others))
+  })
 }
 
 interface Anchor {
@@ -107,7 +113,71 @@ const heading: Readonly<Record<Side, readonly [number, number]>> = {
   bottom: [0, 1],
 }
 
-function curve(a: Anchor | undefined, b: Anchor | undefined): Curve {
+interface Point {
+  x: number
+  y: number
+}
+
+const berth = 13 // px between a line and a box it goes around
+const mostDetours = 5
+
+/** Where a sideways line must bend to pass above or below boxes in its way, in the order of travel. */
+function around(a: Anchor | undefined, b: Anchor | undefined, boxes: readonly Rect[]): Point[] {
+  if (!a || !b || a.side === b.side || a.side === 'top' || a.side === 'bottom') return []
+  const [left, right] = a.x < b.x ? [a, b] : [b, a]
+  const between = boxes.filter((o) => o.x > left.x - 4 && o.x + o.w < right.x + 4)
+  const bends: Point[] = []
+  for (let n = 0; n < mostDetours; n++) {
+    const path = [left, ...bends, right]
+    const hit = firstHit(path, between)
+    if (!hit) break
+    const y = hit.y - berth < 0 || Math.abs(hit.at - hit.top) > Math.abs(hit.bottom - hit.at) ? hit.bottom + berth : hit.top - berth
+    const past = bends.findIndex((p) => p.x > hit.left)
+    bends.splice(past < 0 ? bends.length : past, 0, { x: hit.left, y }, { x: hit.right, y })
+  }
+  if (firstHit([left, ...bends, right], between)) return [] // no way round: better straight behind than lost
+  return a.x < b.x ? bends : bends.reverse()
+}
+
+/** The first box that the pieces between points run behind. */
+function firstHit(path: readonly Point[], boxes: readonly Rect[]) {
+  for (let k = 0; k + 1 < path.length; k++) {
+    const p = path[k]!
+    const q = path[k + 1]!
+    for (const o of boxes) {
+      if (o.x + o.w < p.x || o.x > q.x) continue
+      const at = hitAt(p, q, o)
+      if (at !== undefined) return { at, y: o.y, top: o.y, bottom: o.y + o.h, left: Math.max(o.x - 6, p.x + 1), right: Math.min(o.x + o.w + 6, q.x - 1) }
+    }
+  }
+  return undefined
+}
+
+/** The height at which an S-curve from p to q runs behind a box. */
+function hitAt(p: Point, q: Point, o: Rect): number | undefined {
+  for (let i = 0; i <= 8; i++) {
+    const x = o.x + (o.w * i) / 8
+    if (x <= p.x || x >= q.x) continue
+    const t = (x - p.x) / (q.x - p.x)
+    const y = p.y + (q.y - p.y) * (t * t * (3 - 2 * t))
+    if (y > o.y - 3 && y < o.y + o.h + 3) return y
+  }
+  return undefined
+}
+
+/** Smooth pieces through the bends, level where they bend. */
+function through(from: Point, bends: readonly Point[], to: Point): string {
+  let at = from
+  let d = ''
+  for (const p of [...bends, to]) {
+    const mid = (at.x + p.x) / 2
+    d += at.y === p.y ? `L${r(p.x)} ${r(p.y)}` : `C${r(mid)} ${r(at.y)} ${r(mid)} ${r(p.y)} ${r(p.x)} ${r(p.y)}`
+    at = p
+  }
+  return d
+}
+
+function curve(a: Anchor | undefined, b: Anchor | undefined, bends: readonly Point[]): Curve {
   if (!a || !b) return { d: '', middle: { x: 0, y: 0 } }
   const [ax, ay] = heading[a.side]
   const [bx, by] = heading[b.side]
@@ -119,6 +189,8 @@ function curve(a: Anchor | undefined, b: Anchor | undefined): Curve {
   const c1 = { x: a.x + ax * reach, y: a.y + ay * reach }
   const c2 = { x: tip.x + bx * reach, y: tip.y + by * reach }
   const head = `M${r(tip.x + bx * 6 - by * 4)} ${r(tip.y + by * 6 - bx * 4)}L${r(tip.x)} ${r(tip.y)}L${r(tip.x + bx * 6 + by * 4)} ${r(tip.y + by * 6 + bx * 4)}`
+  const bend = bends[Math.floor(bends.length / 2)]
+  if (bend) return { d: `M${r(a.x)} ${r(a.y)}${through(a, bends, tip)}${head}`, middle: bend }
   return {
     d: `M${r(a.x)} ${r(a.y)}C${r(c1.x)} ${r(c1.y)} ${r(c2.x)} ${r(c2.y)} ${r(tip.x)} ${r(tip.y)}${head}`,
     middle: { x: (a.x + 3 * c1.x + 3 * c2.x + tip.x) / 8, y: (a.y + 3 * c1.y + 3 * c2.y + tip.y) / 8 },
