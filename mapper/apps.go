@@ -38,6 +38,7 @@ func (w *work) findApplications() {
 	}
 	given, env := w.given(), w.roleEnvs()
 	adopted := w.adopted(part, given, env, linked)
+	home := w.homes()
 	w.app = make([]int32, w.roles)
 	id := map[appKey]int32{}
 	for r := range w.app {
@@ -45,6 +46,10 @@ func (w *work) findApplications() {
 		switch {
 		case given[r] != "":
 			k.given = given[r]
+		case w.people[r] && home[r] >= 0 && linked[home[r]]:
+			if k = adopted[part[home[r]]]; k.given == "" {
+				k = appKey{module: part[home[r]] + 1}
+			}
 		case w.people[r]:
 			k.special = "people"
 		case kind[r] != "":

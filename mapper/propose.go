@@ -2,6 +2,7 @@ package mapper
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/bulkhead/bulkhead/topology"
 )
@@ -47,32 +48,53 @@ func (w *work) proposalsFor(i int32) []topology.Proposal {
 	return out
 }
 
-// fit is how much more of node i's dependencies lie in its own application than
-// in the nearest other one, 0..1: (own - next)/(own + next), moved to 0.5..1.
+// fit is how much more of what node i does lies in its own application than in the
+// nearest other one: (own - next)/(own + next), moved to 0.5..1. Infrastructure
+// and people's machines are counted nowhere, and what happens often counts more.
+// A node that deals with nothing else has 0.6 where it is like others, and so have
+// members of special groups, which are not made of dependencies.
 func (w *work) fit(i int32) float64 {
+	a := w.m.AppOf[i]
+	if a < 0 || w.m.Applications[a].Infrastructure != "" || w.people[w.role[i]] {
+		return w.special(i)
+	}
 	own, other := 0.0, map[int32]float64{}
-	count := func(peer int32) {
-		switch a := w.m.AppOf[peer]; {
-		case a < 0:
-		case a == w.m.AppOf[i]:
-			own++
-		default:
-			other[a]++
+	count := func(d, peer int32) {
+		b := w.m.AppOf[peer]
+		if b < 0 || w.setAside(peer) || w.people[w.role[peer]] || w.passing(d) {
+			return
+		}
+		if weight := math.Sqrt(float64(w.deps[d].Flows)); b == a {
+			own += weight
+		} else {
+			other[b] += weight
 		}
 	}
 	from, to := w.adj.uses(i)
 	for d := from; d < to; d++ {
-		count(w.deps[d].Server)
+		count(d, w.deps[d].Server)
 	}
 	for _, d := range w.adj.serves(i) {
-		count(w.deps[d].Client)
+		count(d, w.deps[d].Client)
 	}
 	next := 0.0
 	for _, n := range other {
 		next = max(next, n)
 	}
 	if own+next == 0 {
-		return 0.5
+		return w.special(i)
 	}
 	return 0.5 + 0.5*max(own-next, 0)/(own+next)
+}
+
+// special is the confidence in a group that is not made of dependencies: the
+// finding's own, or by how many are alike.
+func (w *work) special(i int32) float64 {
+	if k := w.infra[i]; k >= 0 {
+		return w.m.Infrastructure[k].Confidence
+	}
+	if w.role[i] >= 0 && len(w.m.Roles[w.m.RoleOf[i]].Members) > 3 {
+		return 0.8
+	}
+	return 0.6
 }

@@ -34,6 +34,15 @@ var estateCases = []estateCase{
 	{"10,000 workloads", scenario.Options{Workloads: 10000, Days: 3}, false},
 }
 
+// hospitalCases measure an estate for which nothing was tuned.
+var hospitalCases = []estateCase{
+	{"hospital", scenario.Options{}, true},
+	{"hospital, no names", scenario.Options{Noise: scenario.Noise{NoNames: true}}, true},
+	{"hospital, renumbered", scenario.Options{Noise: scenario.Noise{NoNames: true, Renumber: true}}, true},
+	{"hospital, 1,000 workloads", scenario.Options{Workloads: 1000}, true},
+	{"hospital, all noise at once", scenario.Options{Noise: scenario.Noise{NoNames: true, MissingDays: 3, OneWay: 0.2, NAT: true}}, true},
+}
+
 // mapped is an estate with the map made of it.
 type mapped struct {
 	estate *scenario.Estate
@@ -68,7 +77,19 @@ func estateSection(r *report, cases []estateCase) error {
 		}
 		rows = append(rows, row)
 	}
-	r.heading("Roles, applications and shared infrastructure of the estate")
+	hospital, err := scenario.Hospital()
+	if err != nil {
+		return err
+	}
+	for _, c := range hospitalCases[:min(len(hospitalCases), len(cases)-1)] {
+		c.options.Spec = hospital
+		row, err := estateRow(c)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+		rows = append(rows, row)
+	}
+	r.heading("Roles, applications and shared infrastructure of the estates")
 	r.table([]string{"estate", "nodes", "dependencies", "applications ARI", "V", "Louvain ARI", "components ARI", "roles ARI", "V", "infra precision", "infra recall", "infra kind right"}, rows)
 	return nil
 }

@@ -1,0 +1,148 @@
+package mapper
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/bulkhead/bulkhead/flow"
+	"github.com/bulkhead/bulkhead/topology"
+)
+
+// Kinds of Issue.
+const (
+	IssueMislabelled = "mislabelled" // behaves like another application than its label says
+	IssueUnlabelled  = "unlabelled"  // seen, and the operator gave it no application
+	IssueDuplicate   = "duplicate"   // two workloads under one name
+	IssueStale       = "stale"       // in the inventory, not seen in the window
+)
+
+// Issue is something about the inventory that a person should look at.
+type Issue struct {
+	Kind     string `json:"kind"`
+	Workload string `json:"workload"` // topology.Node.ID or topology.Workload.ID
+	Why      string `json:"why"`
+}
+
+// Hygiene compares an inventory with what was seen of it; sorted by kind and
+// workload. x may be nil.
+func Hygiene(m *topology.Map, x *topology.Index) []Issue {
+	var out []Issue
+	adj := newAdjacency(len(m.Graph.Nodes), m.Graph.Deps)
+	for i := range m.Graph.Nodes {
+		n := &m.Graph.Nodes[i]
+		if !n.Inside() {
+			continue
+		}
+		if n.Labels[topology.LabelApp] == "" {
+			out = append(out, Issue{IssueUnlabelled, n.ID, unlabelledWhy(m, int32(i))})
+		} else if why, ok := mislabelled(m, &adj, int32(i)); ok {
+			out = append(out, Issue{IssueMislabelled, n.ID, why})
+		}
+	}
+	if x != nil {
+		out = append(out, inventoryIssues(m, x.Inventory())...)
+	}
+	slices.SortFunc(out, func(a, b Issue) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Workload, b.Workload)) })
+	return out
+}
+
+func unlabelledWhy(m *topology.Map, i int32) string {
+	if app := m.Labels[i][topology.LabelApp]; app != "" {
+		return fmt.Sprintf("no application given; its behaviour says %s", app)
+	}
+	return "no application given, and too little seen to propose one"
+}
+
+// mislabelled reports a labelled workload that has no dependency within its own
+// application and several within one other: the test that label reviews by hand
+// start with.
+func mislabelled(m *topology.Map, adj *adjacency, i int32) (string, bool) {
+	own, other := 0, map[int32]int{}
+	count := func(peer int32) {
+		a := m.AppOf[peer]
+		switch {
+		case a < 0 || m.Applications[a].Infrastructure != "":
+		case a == m.AppOf[i]:
+			own++
+		default:
+			other[a]++
+		}
+	}
+	from, to := adj.uses(i)
+	for d := from; d < to; d++ {
+		count(m.Graph.Deps[d].Server)
+	}
+	for _, d := range adj.serves(i) {
+		count(m.Graph.Deps[d].Client)
+	}
+	if own > 0 || len(other) != 1 || m.AppOf[i] < 0 || m.Applications[m.AppOf[i]].Infrastructure != "" {
+		return "", false
+	}
+	for a, n := range other {
+		if n >= 2 {
+			return fmt.Sprintf("labelled %s, but all its %d dependencies on applications are with %s",
+				m.Graph.Nodes[i].Labels[topology.LabelApp], n, AppTitle(&m.Applications[a])), true
+		}
+	}
+	return "", false
+}
+
+func inventoryIssues(m *topology.Map, inv *topology.Inventory) []Issue {
+	var out []Issue
+	seen := indexNodes(&m.Graph)
+	named := map[string]string{}
+	for k := range inv.Workloads {
+		w := &inv.Workloads[k]
+		if _, ok := seen[w.ID]; !ok && !ended(w, m.Since) {
+			out = append(out, Issue{IssueStale, w.ID, fmt.Sprintf("not seen between %s and %s", m.Since.Std().Format(time.DateOnly), m.Until.Std().Format(time.DateOnly))})
+		}
+		name := cmp.Or(w.Name, w.ID)
+		if other, ok := named[name]; ok {
+			out = append(out, Issue{IssueDuplicate, w.ID, fmt.Sprintf("named %q like %s", name, other)})
+		} else {
+			named[name] = w.ID
+		}
+	}
+	return out
+}
+
+// ended reports a workload whose every address was given up before t.
+func ended(w *topology.Workload, t flow.Time) bool {
+	for _, a := range w.Addresses {
+		if a.To.IsZero() || flow.TimeOf(a.To) > t {
+			return false
+		}
+	}
+	return len(w.Addresses) > 0
+}
+
+// Rhythms of a dependency; see Rhythm.
+const (
+	RhythmSteady     = "steady"
+	RhythmHours      = "working-hours"
+	RhythmDaily      = "daily" // about once a day: nightly jobs
+	RhythmOccasional = "occasional"
+	RhythmOnce       = "once"
+)
+
+// Rhythm classes a dependency by on how many days and in how many hours of the
+// window it was seen. It tells month-end jobs from one-offs only when the window
+// holds more than one month's end.
+func Rhythm(s *flow.EdgeStats, since, until flow.Time) string {
+	const day = 24 * time.Hour
+	days := max(float64(until.Sub(since))/float64(day), 1)
+	perDay := float64(s.Hours) / float64(max(s.Days, 1))
+	switch share := float64(s.Days) / days; {
+	case s.Days <= 1 && days > 2:
+		return RhythmOnce
+	case share < 0.4:
+		return RhythmOccasional
+	case perDay >= 16:
+		return RhythmSteady
+	case perDay >= 3:
+		return RhythmHours
+	}
+	return RhythmDaily
+}
