@@ -25,7 +25,7 @@ func (e *Engine) publish(pid int) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(e.at.endpoint(), text); err != nil {
+	if err := errors.Join(writeFile(e.at.endpoint(), text), writeFile(e.at.identity(), []byte(e.dsn))); err != nil {
 		return folderError(e.at.dir, err)
 	}
 	return nil

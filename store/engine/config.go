@@ -23,6 +23,7 @@ func (l layout) config() string   { return filepath.Join(l.dir, "config.xml") }
 func (l layout) users() string    { return filepath.Join(l.dir, "users.xml") }
 func (l layout) log() string      { return filepath.Join(l.dir, "engine.log") }
 func (l layout) lock() string     { return filepath.Join(l.dir, "engine.lock") }
+func (l layout) identity() string { return filepath.Join(l.dir, "identity") }
 func (l layout) endpoint() string { return filepath.Join(l.dir, "endpoint.json") }
 
 // configTemplate is the server's configuration. No HTTP, MySQL or interserver

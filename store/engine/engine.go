@@ -90,6 +90,19 @@ func (e *Engine) prepare() error {
 	if err := os.MkdirAll(filepath.Join(e.at.data(), "tmp"), 0o700); err != nil {
 		return folderError(e.at.dir, err)
 	}
+	if err := e.takeIdentity(); err != nil {
+		return err
+	}
+	return e.choose()
+}
+
+// takeIdentity gives the engine its password and port: those it had before in this
+// folder, so that programs that were attached to it find it again, or new ones.
+func (e *Engine) takeIdentity() error {
+	if port, ok := e.readIdentity(); ok && portIsFree(port) {
+		e.setPort(port)
+		return nil
+	}
 	secret := make([]byte, 24)
 	if _, err := rand.Read(secret); err != nil {
 		return err
@@ -100,7 +113,36 @@ func (e *Engine) prepare() error {
 		return fmt.Errorf("find a free port on loopback: %w", err)
 	}
 	e.setPort(port)
-	return e.choose()
+	return nil
+}
+
+// readIdentity takes the password from the folder and returns the port; false when
+// there is no identity yet.
+func (e *Engine) readIdentity() (port int, ok bool) {
+	text, err := os.ReadFile(e.at.identity())
+	if err != nil {
+		return 0, false
+	}
+	u, err := url.Parse(string(text))
+	if err != nil || u.User == nil {
+		return 0, false
+	}
+	password, _ := u.User.Password()
+	port, err = strconv.Atoi(u.Port())
+	if err != nil || len(password) < 32 {
+		return 0, false
+	}
+	e.password = password
+	return port, true
+}
+
+func portIsFree(port int) bool {
+	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return false
+	}
+	l.Close()
+	return true
 }
 
 func (e *Engine) setPort(port int) {

@@ -158,7 +158,7 @@ func TestSecretsAreReadableByTheOwnerOnly(t *testing.T) {
 	if password == "" || strings.Contains(string(cmdline), password) || strings.Contains(e.String(), password) {
 		t.Errorf("password shown: %q %q", cmdline, e)
 	}
-	for name, want := range map[string]os.FileMode{".": 0o700, "config.xml": 0o600, "users.xml": 0o600, "endpoint.json": 0o600, "engine.lock": 0o600} {
+	for name, want := range map[string]os.FileMode{".": 0o700, "config.xml": 0o600, "users.xml": 0o600, "endpoint.json": 0o600, "identity": 0o600, "engine.lock": 0o600} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil {
 			t.Error(err)
