@@ -101,8 +101,18 @@ func (e *estate) groupDep(d *topology.Dependency) groupDep {
 	return groupDep{e.groupOf[d.Client], e.groupOf[d.Server], d.Service}
 }
 
-// concern asks the questions in order of how certain their answer is.
+// concern is what the questions say; whatever is wrong with a scanner's
+// dependency is one matter, the scanner.
 func (j *judge) concern(d *topology.Dependency) policy.Concern {
+	c := j.ask(d)
+	if c != none && j.scanner[d.Client] {
+		return policy.ConcernScanner
+	}
+	return c
+}
+
+// ask puts the questions in order of how certain their answer is.
+func (j *judge) ask(d *topology.Dependency) policy.Concern {
 	clean := j.clean[j.groupDep(d)]
 	if j.scanner[d.Client] && j.swept(sweep{d.Client, d.Service}) {
 		support := clean
@@ -157,7 +167,7 @@ func (j *judge) riskyFromOutside(d *topology.Dependency, client *group) bool {
 // betweenWorkstations is the way malware spreads: file shares and remote control
 // among machines of one kind that are no servers.
 func (j *judge) betweenWorkstations(d *topology.Dependency, client, server *group) bool {
-	if !is(d.Service, administrative|fileSharing) || d.Service.Proto != flow.TCP || supports(j.infra[d.Server]) {
+	if !is(d.Service, administrative|fileSharing) || d.Service.Proto != flow.TCP || serves(j.infra[d.Server]) {
 		return false
 	}
 	return client.workstation() && server.workstation()
@@ -170,7 +180,7 @@ func (j *judge) crossing(d *topology.Dependency, client, server *group) policy.C
 	if from == 0 || to == 0 || from >= to {
 		return none
 	}
-	remote := is(d.Service, administrative) && !is(d.Service, fileSharing)
+	remote := interactive(d.Service)
 	switch {
 	case supports(j.infra[d.Client]), supports(j.infra[d.Server]) && !remote:
 		return none

@@ -108,6 +108,7 @@ func TestConcerns(t *testing.T) {
 		{"administering it", sighting{"dev", "web", "tcp/22", 90, 8, 0}, policy.ConcernAdmin},
 		{"production to development is a deployment", sighting{"web", "dev", "tcp/9000", 90, 8, 0}, ""},
 		{"directories serve every environment", sighting{"dev", "dc", "tcp/389", 90, 8, 0}, ""},
+		{"by RPC too", sighting{"dev", "dc", "tcp/135", 90, 8, 0}, ""},
 		{"but nobody administers them from below", sighting{"dev", "dc", "tcp/3389", 90, 8, 0}, policy.ConcernAdmin},
 		{"jump hosts are for people above", sighting{"dev", "jump", "tcp/3389", 90, 8, 0}, policy.ConcernAdmin},
 		{"monitoring polls everything", sighting{"mon", "api", "tcp/10050", 90, 8, 0}, ""},
@@ -136,9 +137,10 @@ func TestConcerns(t *testing.T) {
 	}
 }
 
-// A scanner's sweep is a question; what it uses like anybody else is not.
+// A scanner's sweep is a question, and so is whatever else is odd about it, all in
+// one; what it uses like anybody else is not.
 func TestScannersAreJudgedByWhatTheyMiss(t *testing.T) {
-	m := smallMap([]sighting{{"scan", "api", "tcp/22", 1, 1, 0}, {"scan", "web", "tcp/22", 1, 1, 0}, {"scan", "dc", "tcp/636", 40, 8, 0}})
+	m := smallMap([]sighting{{"scan", "api", "tcp/22", 1, 1, 0}, {"scan", "web", "tcp/22", 1, 1, 0}, {"scan", "dc", "tcp/636", 40, 8, 0}, {"scan", "jump", "tcp/3389", 1, 1, 0}})
 	var probes []flow.Probe
 	for i := range 10 {
 		probes = append(probes, flow.Probe{Client: flow.Party{Workload: topology.WorkloadKey("scan")}, Server: flow.Party{Addr: netip.AddrFrom4([4]byte{10, 1, 0, byte(i)})},
@@ -148,7 +150,7 @@ func TestScannersAreJudgedByWhatTheyMiss(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(rec.Decisions) != 1 || rec.Decisions[0].Concern != policy.ConcernScanner || rec.Decisions[0].Total != 2 {
+	if len(rec.Decisions) != 1 || rec.Decisions[0].Concern != policy.ConcernScanner || rec.Decisions[0].Total != 3 {
 		t.Errorf("decisions: %+v", rec.Decisions)
 	}
 	if len(rec.Evidence) != 1 || rec.Evidence[0].Policy != "directory-prod" {

@@ -116,7 +116,7 @@ func (e *estate) keyOf(i int32) groupKey {
 		}
 	}
 	k := groupKey{role: l[topology.LabelRole], appKey: appKey{l[topology.LabelApp], l[topology.LabelEnv]}}
-	if supports(e.infra[i]) && mentions(k.role, workstationWords) {
+	if serves(e.infra[i]) && mentions(k.role, workstationWords) {
 		return groupKey{node: n.ID, appKey: k.appKey} // a server among machines people sit at: no rule for it may open them
 	}
 	return k

@@ -38,6 +38,13 @@ var traits = map[flow.Service]trait{
 
 func is(s flow.Service, t trait) bool { return traits[s]&t != 0 }
 
+// interactive reports a service by which somebody works on the machine. The RPC
+// endpoint mapper and file sharing give control too, but every directory and file
+// server is used by them.
+func interactive(s flow.Service) bool {
+	return is(s, administrative) && !is(s, fileSharing) && s != flow.Service{Proto: flow.TCP, Port: 135}
+}
+
 // baselineServices are what a workload needs of shared infrastructure to work at
 // all; who uses them tells nothing about who may.
 var baselineServices = map[flow.Service]string{
@@ -87,6 +94,10 @@ func (g *group) workstation() bool { return mentions(g.role, workstationWords) }
 // supports reports whether a kind of infrastructure serves or looks after every
 // environment by its nature.
 func supports(kind string) bool { return kind != "" && kind != kindScanner && kind != kindJump }
+
+// serves reports a kind that is known by what it serves, rather than by how many
+// use it: such a machine is a server even among machines people sit at.
+func serves(kind string) bool { return supports(kind) && !strings.HasPrefix(kind, "shared-") }
 
 // Kinds of findings that are treated differently from other infrastructure.
 const (
