@@ -59,6 +59,9 @@ func TestRealProcesses(t *testing.T) {
 				want = policy.Blocked
 			}
 			eventually(t, "the violation is reported", func() bool { return got.has("10.7.0.1", 6380, want) })
+			if p := got.process(6380); p != "redis-server" {
+				t.Errorf("the violation names process %q, want redis-server", p)
+			}
 			if got.has("10.7.0.1", 6379, want) {
 				t.Error("allowed traffic was reported")
 			}
@@ -111,12 +114,24 @@ func (s *seen) has(client string, port uint16, o policy.Outcome) bool {
 	return false
 }
 
+// process is what the first violation of a port says serves it.
+func (s *seen) process(port uint16) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range s.all {
+		if v.Service.Port == port {
+			return v.Process
+		}
+	}
+	return ""
+}
+
 // collect listens to the ruleset's reports in a namespace until the test ends.
 func collect(t *testing.T, in *netlab.Space, r *nft.Ruleset) *seen {
 	t.Helper()
 	got, book := &seen{}, &watch.Book{}
 	book.Set(r)
-	n := watch.New(watch.Options{NetNS: in.FD(), Interval: time.Second}, book, got)
+	n := watch.New(watch.Options{NetNS: in.FD(), Interval: time.Second, Process: watch.NewProcesses(in.FD()).Of}, book, got)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- n.Run(ctx) }()

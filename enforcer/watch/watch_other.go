@@ -48,3 +48,12 @@ func (d *Discovery) String() string            { return "conntrack" }
 func (d *Discovery) Ready() <-chan struct{}    { return nil }
 func (d *Discovery) Stats() DiscoveryStats     { return DiscoveryStats{} }
 func (d *Discovery) Run(context.Context) error { return errors.ErrUnsupported }
+
+// Processes names local programs; only Linux tells.
+type Processes struct{}
+
+// NewProcesses knows none.
+func NewProcesses(int) *Processes { return &Processes{} }
+
+// Of returns "".
+func (p *Processes) Of(flow.Key, bool) string { return "" }
