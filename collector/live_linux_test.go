@@ -137,7 +137,7 @@ func live(t *testing.T, o collector.LiveOptions, during func(l *collector.Live))
 // until waits for a condition on the counters.
 func until(t *testing.T, l *collector.Live, what string, ok func(collector.Stats) bool) {
 	t.Helper()
-	for range 200 {
+	for range 1200 { // a minute: the machine may be busy
 		if ok(l.Stats()) {
 			return
 		}
