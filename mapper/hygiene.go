@@ -55,29 +55,32 @@ func unlabelledWhy(m *topology.Map, i int32) string {
 	return "no application given, and too little seen to propose one"
 }
 
-// mislabelled reports a labelled workload that has no dependency within its own
+// mislabelled reports a labelled server that has no dependency within its own
 // application and several within one other: the test that label reviews by hand
-// start with.
+// start with. What was seen once or twice is left out, and so are machines that
+// only use others: people's belong to no application they use.
 func mislabelled(m *topology.Map, adj *adjacency, i int32) (string, bool) {
-	own, other := 0, map[int32]int{}
-	count := func(peer int32) {
+	own, total, other := 0, 0, map[int32]int{}
+	count := func(d, peer int32) {
 		a := m.AppOf[peer]
 		switch {
-		case a < 0 || m.Applications[a].Infrastructure != "":
+		case m.Graph.Deps[d].Flows <= 2 || a < 0 || m.Applications[a].Infrastructure != "":
 		case a == m.AppOf[i]:
 			own++
 		default:
 			other[a]++
+			total++
 		}
 	}
 	from, to := adj.uses(i)
 	for d := from; d < to; d++ {
-		count(m.Graph.Deps[d].Server)
+		count(d, m.Graph.Deps[d].Server)
 	}
+	using := total
 	for _, d := range adj.serves(i) {
-		count(m.Graph.Deps[d].Client)
+		count(d, m.Graph.Deps[d].Client)
 	}
-	if own > 0 || len(other) != 1 || m.AppOf[i] < 0 || m.Applications[m.AppOf[i]].Infrastructure != "" {
+	if total == using || own > 0 || len(other) != 1 || m.AppOf[i] < 0 || m.Applications[m.AppOf[i]].Infrastructure != "" {
 		return "", false
 	}
 	for a, n := range other {
