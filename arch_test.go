@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"internal/metrics":    {},
 	"internal/testenv":    {},
 	"internal/strictyaml": {},
+	"internal/inventory":  {"flow", "topology", "internal/strictyaml"},
 	"internal/config":     {"flow", "topology", "policy", "internal/strictyaml"},
 	"internal/scenario":   {"flow", "topology", "policy", "internal/strictyaml", "testdata/scenarios"},
 	"collector":           {"flow", "topology", "policy", "internal/metrics", "collector"},

@@ -190,5 +190,8 @@ func (s *session) saveInventory(ctx context.Context, inv *topology.Inventory, re
 	if err != nil {
 		return err
 	}
-	return s.save(ctx, docInventory, docOnly, base, author(), reason, inv)
+	if err := s.save(ctx, docInventory, docOnly, base, author(), reason, inv); err != nil {
+		return err
+	}
+	return s.store.PublishInventory(ctx, inv, base+1)
 }

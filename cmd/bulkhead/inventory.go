@@ -8,17 +8,19 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/bulkhead/bulkhead/internal/strictyaml"
+	"github.com/bulkhead/bulkhead/internal/inventory"
 	"github.com/bulkhead/bulkhead/topology"
 )
 
 func inventoryCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "inventory", Short: "Who is there: workloads, their addresses over time, named networks"}
-	var dryRun bool
+	var dryRun, merge bool
+	var format, rules string
 	imp := &cobra.Command{
-		Use: "import FILE", Short: "Replace the inventory by a YAML file; nothing is applied unless all of it is good", Args: cobra.ExactArgs(1),
+		Use: "import FILE", Short: "Replace the inventory by a file, or merge one into it; nothing is applied unless all of it is good", Args: cobra.ExactArgs(1),
+		Long: "Formats, guessed from name and content unless --format says: " + strings.Join(inventory.Formats(), ", ") + ".",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			next, err := readInventory(args[0])
+			next, err := readInventoryAs(args[0], format, rules)
 			if err != nil {
 				return err
 			}
@@ -27,16 +29,23 @@ func inventoryCmd(a *app) *cobra.Command {
 				if _, err := s.load(cmd.Context(), docInventory, docOnly, &before); err != nil {
 					return err
 				}
-				for _, l := range inventoryDiff(&before, next) {
+				if merge {
+					next = inventory.Merge(&before, next)
+				}
+				diff := inventoryDiff(&before, next)
+				for _, l := range diff {
 					fmt.Fprintln(a.out, printable(l))
 				}
-				if dryRun {
+				if dryRun || len(diff) == 0 && len(before.Networks) == len(next.Networks) {
 					return nil
 				}
 				return s.saveInventory(cmd.Context(), next, "imported "+args[0])
 			})
 		},
 	}
+	imp.Flags().BoolVar(&merge, "merge", false, "keep what is there; add workloads, addresses and missing labels")
+	imp.Flags().StringVar(&format, "format", "", "format of the file")
+	imp.Flags().StringVar(&rules, "rules", "", "YAML file of label rules: host name pattern or subnet to labels")
 	imp.Flags().BoolVar(&dryRun, "dry-run", false, "show what would change, change nothing")
 	show := &cobra.Command{
 		Use: "show", Short: "Print the inventory as YAML", Args: cobra.NoArgs,
@@ -57,19 +66,31 @@ func inventoryCmd(a *app) *cobra.Command {
 	return cmd
 }
 
-func readInventory(file string) (*topology.Inventory, error) {
+func readInventory(file string) (*topology.Inventory, error) { return readInventoryAs(file, "", "") }
+
+// readInventoryAs reads a file in a format ("": guessed) and applies label rules.
+func readInventoryAs(file, format, rules string) (*topology.Inventory, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	var inv topology.Inventory
-	if err := strictyaml.Decode(data, file, &inv); err != nil {
+	inv, err := inventory.Read(data, file, format)
+	if err != nil {
 		return nil, usageError{err}
 	}
-	if _, err := topology.NewIndex(&inv); err != nil {
-		return nil, usagef("%s: %w", file, err)
+	if rules == "" {
+		return inv, nil
 	}
-	return &inv, nil
+	text, err := os.ReadFile(rules)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	r, err := inventory.ReadRules(text, rules)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	r.Apply(inv)
+	return inv, nil
 }
 
 // inventoryDiff says in lines what workloads come, go and change.
