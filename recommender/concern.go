@@ -25,6 +25,7 @@ type judge struct {
 	level   policy.Level
 	window  time.Duration
 	scanner []bool                       // per node
+	people  []bool                       // per application
 	clean   map[groupDep]*flow.EdgeStats // what nodes that are not scanners did
 	found   map[sweep]int                // different groups a scanner found a service at
 	failed  map[sweep]uint64             // its attempts that found none
@@ -51,7 +52,7 @@ func (j *judge) swept(s sweep) bool { return j.failed[s] >= minMissed || j.found
 // rule for its role allows it whatever is said here.
 func (e *estate) concerns(probes []flow.Probe, level policy.Level) []policy.Concern {
 	deps := e.m.Graph.Deps
-	j := &judge{estate: e, level: level, window: e.m.Until.Sub(e.m.Since), scanner: e.scanners(probes),
+	j := &judge{estate: e, level: level, window: e.m.Until.Sub(e.m.Since), scanner: e.scanners(probes), people: e.peoples(),
 		clean: map[groupDep]*flow.EdgeStats{}, found: map[sweep]int{}, failed: map[sweep]uint64{}}
 	j.countSweeps(probes)
 	for i := range deps {
@@ -129,7 +130,7 @@ func (j *judge) ask(d *topology.Dependency) policy.Concern {
 		return policy.ConcernReversed
 	case !client.inside && j.riskyFromOutside(d, client):
 		return policy.ConcernVendor
-	case client.inside && client.app < 0 && j.infra[d.Client] == "" && j.priority(d.Server) >= topology.PriorityHigh:
+	case client.inside && client.app < 0 && j.infra[d.Client] == "" && j.priority(d.Server) >= topology.PriorityHigh && !j.member(d):
 		return policy.ConcernUnlabelled
 	case j.betweenWorkstations(d, client, server):
 		return policy.ConcernWorkstation
@@ -164,13 +165,19 @@ func (j *judge) riskyFromOutside(d *topology.Dependency, client *group) bool {
 	return critical && !is(d.Service, web) || mentions(client.node, vendorWords) && (critical || is(d.Service, cleartext))
 }
 
+// member reports a machine of the inventory using what infrastructure gives to
+// every member of the estate.
+func (j *judge) member(d *topology.Dependency) bool {
+	return j.m.Graph.Nodes[d.Client].Kind == topology.NodeWorkload && serves(j.infra[d.Server]) && !interactive(d.Service)
+}
+
 // betweenWorkstations is the way malware spreads: file shares and remote control
-// among machines of one kind that are no servers.
+// among machines that people sit at.
 func (j *judge) betweenWorkstations(d *topology.Dependency, client, server *group) bool {
 	if !is(d.Service, administrative|fileSharing) || d.Service.Proto != flow.TCP || serves(j.infra[d.Server]) {
 		return false
 	}
-	return client.workstation() && server.workstation()
+	return client.workstation() && server.workstation() || client.app >= 0 && client.app == server.app && j.people[client.app]
 }
 
 // crossing judges traffic from a lower environment to a higher one, infrastructure
