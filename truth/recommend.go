@@ -51,6 +51,14 @@ func watchEstate(o scenario.Options, labels bool) (*watched, error) {
 
 // recommendSection scores recommendations against what is legitimate.
 func recommendSection(r *report) error {
+	plant, err := scenario.Plant()
+	if err != nil {
+		return err
+	}
+	hospital, err := scenario.Hospital()
+	if err != nil {
+		return err
+	}
 	all := []policy.Level{policy.Ringfence, policy.Tier, policy.ServiceLevel, policy.WorkloadLevel}
 	service := all[2:3]
 	var rows [][]string
@@ -67,6 +75,10 @@ func recommendSection(r *report) error {
 		{"20 % seen one way", scenario.Options{Noise: scenario.Noise{OneWay: 0.2}}, false, service},
 		{"another seed", scenario.Options{Seed: 7}, false, service},
 		{"1,000 workloads", scenario.Options{Workloads: 1000}, false, service},
+		{"a plant, labels given", scenario.Options{Spec: plant}, true, service},
+		{"a plant", scenario.Options{Spec: plant}, false, service},
+		{"a hospital, labels given", scenario.Options{Spec: hospital}, true, service},
+		{"a hospital", scenario.Options{Spec: hospital}, false, service},
 	} {
 		w, err := watchEstate(c.options, c.given)
 		if err != nil {
@@ -129,17 +141,16 @@ func (w *watched) recommendRow(level policy.Level) ([]string, error) {
 		d := &w.m.Graph.Deps[i]
 		pairs[fmt.Sprint(w.group(d.Client), "|", w.group(d.Server), "|", d.Service)] = true
 	}
-	today, err := recommender.BlastRadius(w.m, nil, "net:vendor-vpn")
-	if err != nil {
-		return nil, err
-	}
-	draft, err := recommender.BlastRadius(w.m, rec.Set, "net:vendor-vpn")
-	if err != nil {
-		return nil, err
+	vendor := "-"
+	if today, err := recommender.BlastRadius(w.m, nil, "net:vendor-vpn"); err == nil { // other estates have other vendors
+		draft, err := recommender.BlastRadius(w.m, rec.Set, "net:vendor-vpn")
+		if err != nil {
+			return nil, err
+		}
+		vendor = fmt.Sprintf("%d → %d", today.Reachable, draft.Reachable)
 	}
 	return []string{level.String(), strconv.Itoa(len(rec.Set.Policies)), strconv.Itoa(rules), strconv.Itoa(len(pairs)), strconv.Itoa(len(w.m.Graph.Deps)),
-		fmt.Sprintf("%d of %d", goodAllowed, good), fmt.Sprintf("%d of %d", badAllowed, bad), strconv.Itoa(len(rec.Decisions)),
-		fmt.Sprintf("%d → %d", today.Reachable, draft.Reachable)}, nil
+		fmt.Sprintf("%d of %d", goodAllowed, good), fmt.Sprintf("%d of %d", badAllowed, bad), strconv.Itoa(len(rec.Decisions)), vendor}, nil
 }
 
 func (w *watched) group(i int32) string {
