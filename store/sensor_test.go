@@ -111,9 +111,10 @@ func TestViolations(t *testing.T) {
 
 func TestSensorHealthKeepsTheLatest(t *testing.T) {
 	s := open(t)
-	old := store.SensorHealth{Time: day, Sensor: "tap-1", Kind: "tap", State: "ok", Counters: map[string]uint64{"packets": 1}, Drops: map[string]uint64{}}
+	now := time.Now().UTC().Truncate(time.Millisecond) // reports expire, so they are of today
+	old := store.SensorHealth{Time: now, Sensor: "tap-1", Kind: "tap", State: "ok", Counters: map[string]uint64{"packets": 1}, Drops: map[string]uint64{}}
 	latest := old
-	latest.Time, latest.State, latest.Drops = day.Add(time.Minute), "degraded", map[string]uint64{"kernel": 9}
+	latest.Time, latest.State, latest.Drops = now.Add(time.Minute), "degraded", map[string]uint64{"kernel": 9}
 	if err := s.ReportHealth(t.Context(), []store.SensorHealth{latest, old}); err != nil {
 		t.Fatal(err)
 	}
