@@ -78,6 +78,8 @@ func eachMessage(data []byte, seq uint32, multi bool, visit func(uint8, []byte) 
 				return true, errTorn
 			case kind == unix.NLMSG_DONE:
 				return true, nil
+			case kind == unix.NLMSG_ERROR && length < 20:
+				return true, errors.New("dump: error message without a code")
 			case kind == unix.NLMSG_ERROR:
 				if code := int32(binary.NativeEndian.Uint32(data[16:])); code != 0 {
 					return true, fmt.Errorf("dump: %w", unix.Errno(-code))

@@ -39,9 +39,14 @@ func raise(list []byte) Rule {
 	return r
 }
 
-// parseExpr decodes one expression of the kinds we use; nil for others.
-func parseExpr(name string, data []byte) expr.Any {
-	var x expr.Any
+// parseExpr decodes one expression of the kinds we use; nil for others. Decoders
+// of google/nftables index into what they are given without looking at its length.
+func parseExpr(name string, data []byte) (x expr.Any) {
+	defer func() {
+		if recover() != nil {
+			x = nil
+		}
+	}()
 	switch name {
 	case "ct":
 		x = &expr.Ct{}
