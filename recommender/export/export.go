@@ -45,6 +45,7 @@ func Formats() []Format {
 		{"markdown", "Review pack as Markdown", ".md", "text/markdown; charset=utf-8", false, writeMarkdown},
 		{"html", "Review pack as one HTML page", ".html", "text/html; charset=utf-8", false, writeHTML},
 		{"csv", "Rules with evidence, for a spreadsheet", ".csv", "text/csv; charset=utf-8", false, writeCSV},
+		{"manifest", "What a delivery was made of, and what each format cannot say", ".manifest.json", "application/json", false, writeManifest},
 		{"iptables", "iptables-save chains for a gateway (load the ipset file first)", ".rules", "text/plain; charset=utf-8", true, writeIPTables},
 		{"ip6tables", "ip6tables-save chains for a gateway (load the ipset file first)", ".rules6", "text/plain; charset=utf-8", true, writeIP6Tables},
 		{"ipset", "the address sets iptables and ip6tables use", ".ipset", "text/plain; charset=utf-8", true, writeIPSet},
