@@ -48,9 +48,16 @@ func sections(quick bool) []func(*report) error {
 	}
 	return []func(*report) error{
 		func(r *report) error { return directionSection(r, scenario.Options{}, observations) },
-		func(r *report) error { return estateSection(r, estateCases) },
+		func(r *report) error {
+			others, err := otherEstateCases()
+			if err != nil {
+				return err
+			}
+			return estateSection(r, append(estateCases, others...))
+		},
 		seedSection,
 		systemsSection,
+		windowsSection,
 		recommendSection,
 	}
 }
