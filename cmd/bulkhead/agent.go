@@ -92,7 +92,8 @@ func (s *standalone) enforce(ctx context.Context, set *policy.Set, host nft.Host
 			owners[a] = topology.WorkloadKey(w.ID)
 		}
 	}
-	listener := watch.New(watch.Options{Host: host.Name, Workload: func(a netip.Addr) uint64 { return owners[a] }}, &book, to)
+	listener := watch.New(watch.Options{Host: host.Name, Process: watch.NewProcesses(0).Of,
+		Workload: func(a netip.Addr) uint64 { return owners[a] }}, &book, to)
 	first := &firstChange{e: e, agent: s, set: set, host: host, ready: make(chan struct{})}
 	return task.Run(ctx, e, listener, first, task.NewSystemd(first))
 }

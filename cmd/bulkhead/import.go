@@ -59,7 +59,7 @@ func (im *importer) run(ctx context.Context, files []string) error {
 		}
 	}
 	if im.dryRun {
-		return im.each(ctx, files, discard{}, func(string, string, collector.Stats) error { return nil })
+		return im.each(ctx, captures(files), discard{}, func(candidate, collector.Stats) error { return nil })
 	}
 	return im.with(ctx, func(s *session) error {
 		w, err := s.writer(ctx, true)
@@ -68,40 +68,49 @@ func (im *importer) run(ctx context.Context, files []string) error {
 		}
 		keep, err := im.fresh(ctx, s, files)
 		if err == nil {
-			err = im.each(ctx, keep, w, func(file, hash string, st collector.Stats) error {
+			err = im.each(ctx, keep, w, func(c candidate, st collector.Stats) error {
 				if err := w.flush(ctx); err != nil {
 					return err
 				}
-				return s.rememberImport(ctx, file, hash, st)
+				return s.rememberImport(ctx, c, st)
 			})
 		}
 		return errors.Join(err, w.Close())
 	})
 }
 
-// fresh leaves out the files whose content was imported before.
-func (im *importer) fresh(ctx context.Context, s *session, files []string) ([]string, error) {
-	if im.again {
-		return files, nil
+// candidate is a file to import with the hash of its content, "" when it is not to be
+// remembered.
+type candidate struct{ file, hash string }
+
+func captures(files []string) []candidate {
+	list := make([]candidate, len(files))
+	for i, f := range files {
+		list[i].file = f
 	}
-	var keep []string
-	for _, f := range files {
-		if f == "-" {
-			keep = append(keep, f)
+	return list
+}
+
+// fresh hashes the files and leaves out those whose content was imported before.
+func (im *importer) fresh(ctx context.Context, s *session, files []string) ([]candidate, error) {
+	var keep []candidate
+	for _, c := range captures(files) {
+		if c.file == "-" {
+			keep = append(keep, c)
 			continue
 		}
-		hash, err := fileHash(f)
-		if err != nil {
+		var err error
+		if c.hash, err = fileHash(c.file); err != nil {
 			return nil, err
 		}
-		doc, err := s.store.LoadDocument(ctx, docImport, hash, 0)
+		doc, err := s.store.LoadDocument(ctx, docImport, c.hash, 0)
 		switch {
-		case errors.Is(err, store.ErrNoDocument):
-			keep = append(keep, f)
+		case im.again, errors.Is(err, store.ErrNoDocument):
+			keep = append(keep, c)
 		case err != nil:
 			return nil, err
 		default:
-			im.say("%s was imported on %s; --again imports it once more", f, doc.Time.Format(time.DateTime))
+			im.say("%s was imported on %s; --again imports it once more", c.file, doc.Time.Format(time.DateTime))
 		}
 	}
 	return keep, nil
@@ -133,11 +142,11 @@ type importResult struct {
 
 // each imports the files in turn. A damaged file does not keep the next from being
 // read; the first error is returned at the end.
-func (im *importer) each(ctx context.Context, files []string, to sink, done func(file, hash string, st collector.Stats) error) error {
+func (im *importer) each(ctx context.Context, files []candidate, to sink, done func(candidate, collector.Stats) error) error {
 	var failed error
-	for _, f := range files {
-		start := time.Now()
-		st, hash, err := im.one(ctx, f, to)
+	for _, c := range files {
+		f, start := c.file, time.Now()
+		st, err := im.one(ctx, f, to)
 		if err2 := im.report(f, st, time.Since(start), err); err2 != nil {
 			return err2
 		}
@@ -150,17 +159,20 @@ func (im *importer) each(ctx context.Context, files []string, to sink, done func
 		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("import %s: %w", f, err))
 		}
-		if err := done(f, hash, st); err != nil {
+		if err != nil {
+			c.hash = "" // a damaged file may come again, whole
+		}
+		if err := done(c, st); err != nil {
 			return errors.Join(failed, err)
 		}
 	}
 	return failed
 }
 
-func (im *importer) one(ctx context.Context, file string, to sink) (collector.Stats, string, error) {
+func (im *importer) one(ctx context.Context, file string, to sink) (collector.Stats, error) {
 	opt, err := im.collectorOptions()
 	if err != nil {
-		return collector.Stats{}, "", err
+		return collector.Stats{}, err
 	}
 	opt.Sensor = im.sensor
 	if opt.Sensor == "" {
@@ -171,12 +183,7 @@ func (im *importer) one(ctx context.Context, file string, to sink) (collector.St
 		opt.Progress = func(read, total int64, packets uint64) { bar.set(read, total, packets, "packets") }
 		defer bar.done()
 	}
-	st, err := collector.Import(ctx, file, opt, to)
-	if err != nil || file == "-" {
-		return st, "", err
-	}
-	hash, err := fileHash(file)
-	return st, hash, err
+	return collector.Import(ctx, file, opt, to)
 }
 
 func (im *importer) report(file string, st collector.Stats, took time.Duration, err error) error {
@@ -215,20 +222,17 @@ func fileHash(file string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// rememberImport records that a file's content is in the store. Standard input has
-// no content to be known by.
-func (s *session) rememberImport(ctx context.Context, file, hash string, st collector.Stats) error {
-	if hash == "" {
-		return nil
+// rememberImport records what a file brought, and that its content is in the store.
+func (s *session) rememberImport(ctx context.Context, c candidate, st collector.Stats) error {
+	name := filepath.Base(c.file)
+	if err := s.store.ReportHealth(ctx, healthOf(name, collectorStages(st), time.Now())); err != nil || c.hash == "" {
+		return err
 	}
-	doc := map[string]any{"file": filepath.Base(file), "frames": st.Frames, "records": st.Records(), "first": st.First, "last": st.Last}
+	doc := map[string]any{"file": name, "frames": st.Frames, "records": st.Records(), "first": st.First, "last": st.Last}
 	var before map[string]any
-	base, err := s.load(ctx, docImport, hash, &before)
+	base, err := s.load(ctx, docImport, c.hash, &before)
 	if err != nil {
 		return err
 	}
-	if err := s.store.ReportHealth(ctx, healthOf(filepath.Base(file), collectorStages(st), time.Now())); err != nil {
-		return err
-	}
-	return s.save(ctx, docImport, hash, base, author(), "imported "+filepath.Base(file), doc)
+	return s.save(ctx, docImport, c.hash, base, author(), "imported "+name, doc)
 }

@@ -7,12 +7,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bulkhead/bulkhead/httpapi"
+	"github.com/bulkhead/bulkhead/mapper"
 	"github.com/bulkhead/bulkhead/topology"
 )
 
 func labelsCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "labels", Short: "Review what the map proposes to call things, accept or refuse it, or set labels by hand"}
-	cmd.AddCommand(labelsReview(a), labelsSet(a))
+	cmd.AddCommand(labelsReview(a), labelsSet(a), labelsCheck(a))
 	return cmd
 }
 
@@ -106,6 +107,42 @@ func labelsSet(a *app) *cobra.Command {
 					decisions = append(decisions, httpapi.LabelDecision{Node: id, Key: k, Value: labels[k], Accept: true})
 				}
 				return s.decideLabels(cmd.Context(), author(), decisions)
+			})
+		},
+	}
+}
+
+func labelsCheck(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "check", Short: "Find mislabelled, unlabelled, duplicate and stale workloads; exit code 3 when there are any", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), func(s *session) error {
+				m, _, err := s.estateMap(cmd.Context())
+				if err != nil {
+					return err
+				}
+				index, err := s.inventory(cmd.Context())
+				if err != nil {
+					return err
+				}
+				issues := mapper.Hygiene(m, index)
+				if a.json {
+					if err := a.printJSON(issues); err != nil {
+						return err
+					}
+				} else {
+					rows := make([][]string, 0, len(issues))
+					for _, i := range issues {
+						rows = append(rows, []string{i.Workload, i.Kind, i.Why})
+					}
+					if err := table(a.out, []string{"WORKLOAD", "ISSUE", "WHY"}, rows); err != nil {
+						return err
+					}
+				}
+				if len(issues) > 0 {
+					return errFinding
+				}
+				return nil
 			})
 		},
 	}
