@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,16 +14,16 @@ import (
 // idleFor is how long a process must do nothing to be done with what it was sent.
 const idleFor = 400 * time.Millisecond
 
-// Idle waits until the processes of a group have done nothing for a while: no
+// Idle waits until the processes of the groups have done nothing for a while: no
 // thread runs or wants to, and no processor time passes. So one knows, without
-// guessing how slow the machine is, that an observer has worked off what the
-// kernel had for it. A group that is gone is idle.
-func Idle(ctx context.Context, group int) error {
+// guessing how slow the machine is, that observers have worked off what the kernel
+// had for them. A group that is gone is idle.
+func Idle(ctx context.Context, groups ...int) error {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	last, since := int64(-1), time.Now()
 	for {
-		ticks, sleeping := effort(group)
+		ticks, sleeping := effort(groups)
 		if !sleeping || ticks != last {
 			last, since = ticks, time.Now()
 		}
@@ -31,15 +32,15 @@ func Idle(ctx context.Context, group int) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("process group %d does not come to rest: %w", group, ctx.Err())
-		case <-time.After(50 * time.Millisecond):
+			return fmt.Errorf("process groups %v do not come to rest: %w", groups, ctx.Err())
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
 
-// effort adds up the processor time of a process group in clock ticks, and says
-// whether all its threads sleep (proc(5), /proc/PID/stat).
-func effort(group int) (ticks int64, sleeping bool) {
+// effort adds up the processor time of process groups in clock ticks, and says
+// whether all their threads sleep (proc(5), /proc/PID/stat).
+func effort(groups []int) (ticks int64, sleeping bool) {
 	sleeping = true
 	threads, err := filepath.Glob("/proc/[0-9]*/task/[0-9]*/stat")
 	if err != nil {
@@ -53,7 +54,10 @@ func effort(group int) (ticks int64, sleeping bool) {
 		// The name in parentheses may hold anything; what follows is fields 3 on.
 		text := string(b)
 		fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-		if len(fields) < 13 || fields[2] != strconv.Itoa(group) {
+		if len(fields) < 13 {
+			continue
+		}
+		if group, _ := strconv.Atoi(fields[2]); !slices.Contains(groups, group) {
 			continue
 		}
 		user, _ := strconv.ParseInt(fields[11], 10, 64)
@@ -66,10 +70,9 @@ func effort(group int) (ticks int64, sleeping bool) {
 
 // idle waits until all the daemons have come to rest.
 func idle(ctx context.Context, daemons ...*daemon) error {
-	for _, d := range daemons {
-		if err := Idle(ctx, d.cmd.Process.Pid); err != nil {
-			return fmt.Errorf("%s: %w", filepath.Base(d.cmd.Args[4]), err)
-		}
+	groups := make([]int, len(daemons))
+	for i, d := range daemons {
+		groups[i] = d.cmd.Process.Pid
 	}
-	return nil
+	return Idle(ctx, groups...)
 }

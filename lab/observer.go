@@ -53,8 +53,8 @@ func (l *Lab) stopObservers(ctx context.Context) error {
 			errs = append(errs, w.flush())
 		}
 	}
+	errs = append(errs, idle(ctx, l.observers()...))
 	for _, w := range l.watches {
-		errs = append(errs, idle(ctx, w.daemon))
 		w.stop()
 	}
 	l.watches = nil
@@ -70,12 +70,14 @@ func (l *Lab) fillRings(ctx context.Context) error {
 	if err := l.router.pad(bridge(l.topo.segment(l.topo.Tap)), ring/1500); err != nil {
 		return err
 	}
+	return idle(ctx, l.observers()...)
+}
+
+func (l *Lab) observers() (out []*daemon) {
 	for _, w := range l.watches {
-		if err := idle(ctx, w.daemon); err != nil {
-			return err
-		}
+		out = append(out, w.daemon)
 	}
-	return nil
+	return out
 }
 
 // Softflowd exports NetFlow v9 to a collector.
