@@ -72,8 +72,8 @@ func judgeDirectory(rs []reach) (topology.Finding, bool) {
 	case hasLDAP && l.classes >= 2:
 		return topology.Finding{Node: l.node, Kind: KindDirectory, Confidence: 0.85,
 			Why: fmt.Sprintf("answers directory queries of %d nodes of %d different kinds (%s)", l.peers, l.classes, l.service)}, true
-	case hasKerberos && k.peers >= 2:
-		return topology.Finding{Node: k.node, Kind: KindDirectory, Confidence: 0.9,
+	case hasKerberos:
+		return topology.Finding{Node: k.node, Kind: KindDirectory, Confidence: min(0.6+0.1*float64(k.peers), 0.9),
 			Why: fmt.Sprintf("authenticates %d nodes (%s)", k.peers, k.service)}, true
 	}
 	return topology.Finding{}, false
