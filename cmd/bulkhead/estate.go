@@ -150,7 +150,12 @@ func (s *session) mapInput(ctx context.Context, since, until flow.Time) (mapper.
 		return mapper.Input{}, mapper.Options{}, err
 	}
 	in := mapper.Input{Since: since, Until: until, Edges: t.edges, Probes: t.probes, Names: t.names, Index: index}
-	_, err = s.load(ctx, docMapping, docOnly, &in.Decisions)
+	if _, err = s.load(ctx, docMapping, docOnly, &in.Decisions); err != nil {
+		return in, mapper.Options{}, err
+	}
+	var book labelBook
+	_, err = s.load(ctx, docLabels, docOnly, &book)
+	in.Decisions.Refused = book.Refused
 	return in, mapper.Options{Inside: inside}, err
 }
 

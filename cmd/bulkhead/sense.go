@@ -115,10 +115,15 @@ func (s *session) sensors(w *stampedWriter, live liveFlags) ([]task.Task, *sense
 		return nil, nil, err
 	}
 	var tasks []task.Task
+	var to collector.Sink = w
+	if c := s.app.cfg.Collector; len(c.Listen) > 0 && len(c.Interfaces) > 0 {
+		watch.once = collector.NewOnce(w) // a tap and an exporter may see the same flow
+		to = watch.once
+	}
 	if c := s.app.cfg.Collector; len(c.Listen) > 0 {
 		live := opt.NetFlow
 		live.MaxSkew = maxSkew
-		watch.decoder = netflow.NewDecoder(live, w)
+		watch.decoder = netflow.NewDecoder(live, to)
 		watch.server, err = netflow.Listen(netflow.ListenOptions{Addresses: c.Listen, Log: s.app.log,
 			State: filepath.Join(s.app.cfg.DataDir, "exporters.json")}, watch.decoder)
 		if err != nil {
@@ -128,7 +133,7 @@ func (s *session) sensors(w *stampedWriter, live liveFlags) ([]task.Task, *sense
 		tasks = append(tasks, watch.server)
 	}
 	if c := s.app.cfg.Collector; len(c.Interfaces) > 0 {
-		if watch.live, err = openLive(c.Interfaces, live, opt, w); err != nil {
+		if watch.live, err = openLive(c.Interfaces, live, opt, to); err != nil {
 			return nil, nil, fmt.Errorf("sense: %w", err)
 		}
 		s.app.say("watching %s", strings.Join(c.Interfaces, ", "))
@@ -170,6 +175,7 @@ type senseWatch struct {
 	decoder *netflow.Decoder
 	server  *netflow.Server
 	live    *collector.Live
+	once    *collector.Once
 	session *session
 	ready   chan struct{}
 }
@@ -228,6 +234,9 @@ func (w *senseWatch) stages() []httpapi.Stage {
 	}
 	if w.live != nil {
 		out = append(out, liveStages(w.live.Stats())...)
+	}
+	if w.once != nil {
+		out = append(out, httpapi.Stage{Name: "seen by several", Unit: "records", Deduplicated: w.once.Duplicates(), Received: w.once.Duplicates(), Drops: []httpapi.Drop{}})
 	}
 	if w.writer != nil {
 		ws := w.writer.Stats()
