@@ -94,5 +94,5 @@ func (e *estate) unprotected() []string {
 	if len(names) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("%s without an application label are in no policy: %s", plural(len(names), "workload"), listWords(names))}
+	return []string{fmt.Sprintf("in no policy, for want of an application label: %s (%s)", listWords(names), plural(len(names), "workload"))}
 }

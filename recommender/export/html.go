@@ -98,7 +98,7 @@ const reviewTemplate = `<!doctype html>
 :root{color-scheme:light dark;--line:#8884}
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem}
 h1{margin-bottom:.2rem} h2{margin-top:2.2rem;border-bottom:1px solid var(--line)}
-table{border-collapse:collapse;width:100%;font-size:14px} td,th{border:1px solid var(--line);padding:.35rem .5rem;text-align:left;vertical-align:top}
+table{border-collapse:collapse;width:100%;font-size:14px} td,th{border:1px solid var(--line);padding:.35rem .5rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}
 td.n{text-align:right} code{font-size:13px} .muted{opacity:.7} details summary{cursor:pointer;font-weight:600;font-size:1.1rem;margin-top:1.2rem}
 @media print{details{display:block}}
 </style></head><body>
@@ -110,9 +110,9 @@ td.n{text-align:right} code{font-size:13px} .muted{opacity:.7} details summary{c
 {{if and .Today .Draft}}<h2>Blast radius</h2>
 <p>From <b>{{plain .Today.From}}</b> an intruder could reach <b>{{.Today.Reachable}}</b> of {{.Today.Inside}} workloads today, <b>{{.Draft.Reachable}}</b> once these policies are enforced.</p>
 {{if .Paths}}<p>Paths to what matters most, today:</p><ul>{{range .Paths}}<li>{{plain .}}</li>{{end}}</ul>{{end}}{{end}}
-{{if .Decisions}}<h2>For decision</h2><p>None of these is in the rules.</p>
+{{if .Decisions}}<h2>For decision</h2><p>Each needs a person to say allow, deny or watch; only what was answered allow is in the rules.</p>
 <table><tr><th>Concern</th><th>What</th><th>Why</th><th>Connections</th><th>Priority</th><th>Allow, deny or watch?</th></tr>
-{{range .Decisions}}<tr><td>{{.Concern}}</td><td>{{plain .Title}}</td><td>{{plain .Why}}</td><td class="n">{{.Stats.Flows}}</td><td>{{.Priority}}</td><td></td></tr>
+{{range .Decisions}}<tr><td>{{.Concern}}</td><td>{{plain .Title}}</td><td>{{plain .Why}}</td><td class="n">{{.Stats.Flows}}</td><td>{{.Priority}}</td><td>{{.Answer}}</td></tr>
 {{end}}</table>{{end}}
 <h2>Rules</h2>
 {{$r := .}}{{range .Set.Policies}}{{$p := .Name}}<details open><summary>{{.Name}}</summary>

@@ -67,10 +67,10 @@ func (m *markdown) decisions() {
 	if m.in.Recommendation == nil || len(m.in.Recommendation.Decisions) == 0 {
 		return
 	}
-	m.printf("## For decision\n\nNone of these is in the rules. Each needs a person to say allow, deny or watch.\n\n")
+	m.printf("## For decision\n\nEach needs a person to say allow, deny or watch; only what was answered allow is in the rules.\n\n")
 	m.printf("| concern | what | why | connections | priority | decision |\n|---|---|---|--:|---|---|\n")
 	for _, d := range m.in.Recommendation.Decisions {
-		m.printf("| %s | %s | %s | %d | %s | |\n", d.Concern, escapeMarkdown(d.Title), escapeMarkdown(d.Why), d.Stats.Flows, d.Priority)
+		m.printf("| %s | %s | %s | %d | %s | %s |\n", d.Concern, escapeMarkdown(d.Title), escapeMarkdown(d.Why), d.Stats.Flows, d.Priority, escapeMarkdown(d.Answer))
 	}
 	m.printf("\n")
 }
