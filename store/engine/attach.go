@@ -77,7 +77,7 @@ func (e *Engine) share(ctx context.Context) error {
 	if err := ping(ctx, e.dsn); err != nil {
 		return fmt.Errorf("its engine does not answer: %w", err)
 	}
-	e.kind = kindShared
+	e.kind.Store(kindShared)
 	return nil
 }
 
@@ -104,15 +104,16 @@ func (e *Engine) readEndpoint() error {
 }
 
 // follow watches an engine that is not ours: ready once it answers, and healthy
-// as long as it does.
-func (e *Engine) follow(ctx context.Context) error {
+// as long as it does. It returns true when the engine's program has ended and the
+// folder is ours now.
+func (e *Engine) follow(ctx context.Context) (inherited bool, err error) {
 	const every = 2 * time.Second
 	wait := probeInterval
 	for {
 		err := ping(ctx, e.dsn)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return false, nil
 		case err == nil:
 			e.setReady()
 			wait = every
@@ -121,20 +122,54 @@ func (e *Engine) follow(ctx context.Context) error {
 			if e.healthy.Swap(false) {
 				e.opt.Log.Warn("engine does not answer", "engine", e.String(), "error", err)
 			}
-			select {
-			case <-e.ready:
-			default:
+			if !e.answered() {
 				if wait = min(wait*2, every); permanent(err) {
-					return fmt.Errorf("%s: %w", e, err)
+					return false, fmt.Errorf("%s: %w", e, err)
 				}
 			}
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(wait):
+		for until := time.Now().Add(wait); time.Now().Before(until); {
+			if e.Attached() && e.inherit() {
+				e.healthy.Store(false)
+				return true, nil
+			}
+			select {
+			case <-ctx.Done():
+				return false, nil
+			case <-time.After(min(10*probeInterval, wait)):
+			}
 		}
 	}
+}
+
+// answered reports whether the engine ever answered.
+func (e *Engine) answered() bool {
+	select {
+	case <-e.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// inherit takes the folder of an engine whose program has ended, with the address
+// and password it had.
+func (e *Engine) inherit() bool {
+	lock, err := lockFolder(e.at.lock())
+	if err != nil {
+		return false
+	}
+	port, ok := e.readIdentity()
+	if ok {
+		e.lock, e.port = lock, port
+		err = e.choose()
+	}
+	if !ok || err != nil {
+		e.opt.Log.Warn("cannot run the engine of a program that has ended", "folder", e.at.dir, "error", err)
+		lock.Close()
+		return false
+	}
+	return true
 }
 
 // permanent reports an answer that waiting will not change: wrong password, or a

@@ -25,7 +25,7 @@ const keepAlive = "SYSTEM START LISTEN TCP; SELECT count() FROM system.numbers W
 // library.
 func (e *Engine) choose() error {
 	if bin := e.findBinary(); bin != "" {
-		e.kind = kindBinary
+		e.kind.Store(kindBinary)
 		e.command = []string{bin, "server", "--config-file=" + e.at.config()}
 		return nil
 	}
@@ -38,7 +38,7 @@ func (e *Engine) choose() error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	e.kind = kindEmbedded
+	e.kind.Store(kindEmbedded)
 	e.command = []string{self, childWord, e.opt.Library}
 	return nil
 }

@@ -78,6 +78,35 @@ func TestEngineDiesWithItsParentAndKeepsItsRows(t *testing.T) {
 	}
 }
 
+// A program that uses another's engine goes on when that one ends: it runs the
+// engine itself, at the same address.
+func TestEngineIsInherited(t *testing.T) {
+	testenv.Need(t, "engine")
+	dir := t.TempDir()
+	parent, dsn, _ := owner(t, dir)
+	e := start(t, engine.Options{Dir: dir})
+	if !e.Attached() || e.DSN() != dsn {
+		t.Fatalf("attached %v", e.Attached())
+	}
+	conn := connect(t, e.DSN())
+	run(t, conn, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
+	run(t, conn, "INSERT INTO t SELECT number FROM numbers(7)")
+	if err := parent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	parent.Wait()
+	if n := count(t, conn, "SELECT count() FROM t"); n != 7 {
+		t.Errorf("%d rows, want 7", n)
+	}
+	if e.Attached() || e.PID() == 0 || e.DSN() != dsn {
+		t.Errorf("attached %v, pid %d: want our own engine at the same address", e.Attached(), e.PID())
+	}
+	third := start(t, engine.Options{Dir: dir})
+	if !third.Attached() {
+		t.Error("a third program does not find the inherited engine")
+	}
+}
+
 // alive reports whether a process runs; a zombie does not.
 func alive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

@@ -14,7 +14,8 @@
 // The child dies with its parent, is restarted with backoff when it dies (address
 // and password stay as they were), holds a lock on its folder, and counts as
 // ready only when it has answered a query. A second program that opens the same
-// folder uses the engine already running there.
+// folder uses the engine already running there, and inherits it when the first one
+// ends.
 //
 // The engine's own user gets a random password, kept in a file of mode 0600. The
 // user "default", which the library's in-process session needs without a

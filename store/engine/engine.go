@@ -22,7 +22,7 @@ import (
 type Engine struct {
 	opt  Options
 	at   layout
-	kind kind
+	kind atomic.Value // a kind; it changes when a shared engine is inherited
 	dsn  string
 
 	// Of an engine of our own.
@@ -55,7 +55,8 @@ func Open(ctx context.Context, opt Options) (*Engine, error) {
 	opt = opt.withDefaults()
 	e := &Engine{opt: opt, ready: make(chan struct{})}
 	if opt.DSN != "" {
-		e.kind, e.dsn = kindRemote, opt.DSN
+		e.dsn = opt.DSN
+		e.kind.Store(kindRemote)
 		return e, nil
 	}
 	if err := opt.checkNames(); err != nil {
@@ -75,7 +76,7 @@ func Open(ctx context.Context, opt Options) (*Engine, error) {
 	if err := e.lockOrShare(ctx); err != nil {
 		return nil, fmt.Errorf("open engine: %w", err)
 	}
-	if e.kind == kindShared {
+	if e.Attached() {
 		return e, nil
 	}
 	if err := e.prepare(); err != nil {
@@ -172,8 +173,15 @@ func (e *Engine) DSN() string { return e.dsn }
 func (e *Engine) Ready() <-chan struct{} { return e.ready }
 
 // Attached reports that the engine belongs to another program that serves the
-// same folder: it ends with that program.
-func (e *Engine) Attached() bool { return e.kind == kindShared }
+// same folder. When that program ends, Run starts the engine again as its own, at
+// the same address.
+func (e *Engine) Attached() bool { return e.mode() == kindShared }
+
+// mode is how the engine is reached; "" before Open has decided.
+func (e *Engine) mode() kind {
+	k, _ := e.kind.Load().(kind)
+	return k
+}
 
 // Healthy reports whether the engine is believed to answer now.
 func (e *Engine) Healthy() bool { return e.healthy.Load() }
@@ -188,9 +196,9 @@ func (e *Engine) PID() int { return int(e.pid.Load()) }
 func (e *Engine) String() string {
 	u, err := url.Parse(e.dsn)
 	if err != nil || u.Host == "" {
-		return "clickhouse (" + string(e.kind) + ")"
+		return "clickhouse (" + string(e.mode()) + ")"
 	}
-	return "clickhouse " + u.Host + " (" + string(e.kind) + ")"
+	return "clickhouse " + u.Host + " (" + string(e.mode()) + ")"
 }
 
 func (e *Engine) setReady() {
@@ -216,7 +224,7 @@ func (e *Engine) SetRemotes(clusters []Cluster) error {
 }
 
 func (e *Engine) startPatience() time.Duration {
-	if e.kind == kindRemote || e.kind == kindShared {
+	if e.mode() == kindRemote || e.Attached() {
 		return e.opt.StartTimeout
 	}
 	return startsBefore * (e.opt.StartTimeout + maxBackoff) // Run gives up before

@@ -28,9 +28,17 @@ const (
 // an error when the engine cannot be started or keeps dying; the error holds the
 // end of what the engine had to say.
 func (e *Engine) Run(ctx context.Context) error {
-	if e.kind == kindRemote || e.kind == kindShared {
-		return e.follow(ctx)
+	if e.mode() == kindRemote || e.Attached() {
+		if inherited, err := e.follow(ctx); !inherited {
+			return err
+		}
+		e.opt.Log.Info("the program that ran the engine has ended; running it here", "engine", e.String())
 	}
+	return e.serve(ctx)
+}
+
+// serve keeps our own child alive.
+func (e *Engine) serve(ctx context.Context) error {
 	defer e.lock.Close()
 	defer os.Remove(e.at.endpoint())
 	backoff, failures := firstBackoff, 0
@@ -66,20 +74,16 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // patience is how many starts in a row may fail.
 func (e *Engine) patience() int {
-	select {
-	case <-e.ready:
+	if e.answered() {
 		return startsLater
-	default:
-		return startsBefore
 	}
+	return startsBefore
 }
 
 // freshPort takes another port as long as nobody has been told the DSN.
 func (e *Engine) freshPort() error {
-	select {
-	case <-e.ready:
+	if e.answered() {
 		return nil
-	default:
 	}
 	port, err := freePort()
 	if err != nil {
@@ -142,7 +146,7 @@ func (e *Engine) runOnce(ctx context.Context) (answered bool, err error) {
 func (e *Engine) child(said *tail, started chan<- *os.Process, dead chan<- error) {
 	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 	args := append([]string(nil), e.command[1:]...)
-	if e.kind == kindEmbedded {
+	if e.mode() == kindEmbedded {
 		args = append(args, e.libraryArgs()...)
 	}
 	cmd := exec.Command(e.command[0], args...)
