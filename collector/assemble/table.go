@@ -169,7 +169,7 @@ func (t *Table) packet(p *capture.Packet, l *lookup) uint32 {
 		}
 	}
 	e.seenOn |= 1 << min(p.Interface, 15)
-	if !t.o.CountCopies && e.copied(p, l.side) {
+	if !t.o.CountCopies && !e.has(multicast) && e.copied(p, l.side) {
 		t.stats.Drops.Add(flow.DropDuplicate, 1)
 		return 0
 	}

@@ -281,6 +281,11 @@ func TestMulticastIsServedByTheGroup(t *testing.T) {
 	p := c.packet(true, 0)
 	p.Dst = capture.AddrFrom(netip.MustParseAddr("224.0.0.251"))
 	got := assembled(t, assemble.Options{}, p)
+	q := *p
+	q.VLAN = 9 // another network's, not a copy
+	if twice := assembled(t, assemble.Options{}, p, &q); len(twice) != 1 || twice[0].ClientPackets != 2 {
+		t.Errorf("%+v", twice)
+	}
 	if len(got) != 1 || got[0].Key.Server != p.Dst.Netip() || got[0].Outcome != flow.OneWay || got[0].Evidence != flow.EvidenceSemantics {
 		t.Errorf("%+v", got)
 	}
