@@ -13,6 +13,7 @@ import (
 type Index struct {
 	inv      *Inventory
 	byAddr   map[scoped][]holding
+	lookup   lookup // the same, for KeyAt
 	byKey    map[uint64]int32
 	byID     map[string]int32
 	networks []netEntry // longest prefix first
@@ -54,6 +55,7 @@ func NewIndex(inv *Inventory) (*Index, error) {
 			return nil, err
 		}
 	}
+	x.lookup = newLookup(x.byAddr)
 	for i, n := range inv.Networks {
 		for _, p := range n.Prefixes {
 			x.networks = append(x.networks, netEntry{p.Masked(), int32(i)})
@@ -114,12 +116,7 @@ func (x *Index) Inventory() *Inventory { return x.inv }
 
 // KeyAt returns the key of the workload that held addr at t, or 0.
 func (x *Index) KeyAt(addr netip.Addr, scope flow.Scope, t flow.Time) uint64 {
-	for _, h := range x.byAddr[scoped{addr, scope}] {
-		if h.from <= t && (h.to == 0 || t < h.to) {
-			return h.key
-		}
-	}
-	return 0
+	return x.lookup.keyAt(addr, scope, t)
 }
 
 // ByKey returns the workload with that key.
