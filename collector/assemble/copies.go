@@ -15,8 +15,8 @@ const copyWindow = 1000
 // copied reports whether p is a copy of a packet that is counted elsewhere: the
 // same flow and side, seen on another interface, VLAN or virtual network while the
 // first still sees it. That is what a router's two sides show when both are
-// mirrored (broadcast is not routed, and not asked about). Different sides may come from different places, and packets of
-// different interfaces out of order.
+// mirrored; broadcast is not routed, and not asked about. Different sides may come
+// from different places, and packets of different interfaces out of order.
 func (e *entry) copied(p *capture.Packet, side int) bool {
 	via, at := p.Via(), uint32(p.Time>>20)|1
 	if e.viaAt[side] != 0 && via != e.via[side] && int32(at-e.viaAt[side]) <= copyWindow {
