@@ -121,3 +121,31 @@ func layered(nodes, deps int) *topology.Map {
 	}
 	return m
 }
+
+// What a policy lets happen includes what happened under it; without any policy
+// everything that serves can be reached.
+func TestPotentialIsNoLessThanSeen(t *testing.T) {
+	m, probes, e := estateMap(t, scenario.Options{})
+	rec, err := recommender.Recommend(m, probes, recommender.Options{Level: policy.ServiceLevel, Networks: e.Inventory(true).Networks})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range []string{"net:vendor-vpn", "ws02", "jump01", "app=payments"} {
+		seen, err := recommender.BlastRadius(m, rec.Set, from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		could, err := recommender.PotentialRadius(m, rec.Set, from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		flat, err := recommender.PotentialRadius(m, nil, from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d by what was seen, %d by what is allowed, %d without policies", from, seen.Reachable, could.Reachable, flat.Reachable)
+		if could.Reachable < seen.Reachable || flat.Reachable < could.Reachable || flat.ByHop[0] != flat.Reachable {
+			t.Errorf("%s: seen %d, allowed %d, flat %v", from, seen.Reachable, could.Reachable, flat.ByHop)
+		}
+	}
+}
