@@ -14,7 +14,7 @@ import (
 
 func mapCmd(a *app) *cobra.Command {
 	var w window
-	var dot, members bool
+	var dot, members, byRole bool
 	cmd := &cobra.Command{
 		Use: "map", Short: "Applications, their roles, and who depends on whom", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -28,19 +28,20 @@ func mapCmd(a *app) *cobra.Command {
 				case dot:
 					return writeDot(a.out, m)
 				}
-				return writeMap(a.out, m, members)
+				return writeMap(a.out, m, members, byRole)
 			})
 		},
 	}
 	w.flags(cmd)
 	cmd.Flags().BoolVar(&dot, "dot", false, "print the application graph for Graphviz")
+	cmd.Flags().BoolVar(&byRole, "roles", false, "list who uses whom by role, inside applications too")
 	cmd.Flags().BoolVar(&members, "members", false, "list the workloads of each role")
 	return cmd
 }
 
 // writeMap prints a map for people: applications by priority with their roles,
 // shared infrastructure with reasons, then who uses what between them.
-func writeMap(w io.Writer, m *topology.Map, members bool) error {
+func writeMap(w io.Writer, m *topology.Map, members, byRole bool) error {
 	fmt.Fprintf(w, "%s to %s: %d nodes, %d dependencies, %d applications\n\n", day(m.Since), day(m.Until),
 		len(m.Graph.Nodes), len(m.Graph.Deps), len(m.Applications))
 	if err := table(w, []string{"APPLICATION", "ENV", "PRIORITY", "WORKLOADS", "ROLES"}, applicationRows(m, members)); err != nil {
@@ -51,7 +52,11 @@ func writeMap(w io.Writer, m *topology.Map, members bool) error {
 		return err
 	}
 	fmt.Fprintln(w)
-	return table(w, []string{"CLIENT", "SERVER", "SERVICES", "FLOWS", "LAST SEEN"}, edgeRows(groupEdges(m)))
+	edges := groupEdges(m, groupName)
+	if byRole || len(edges) == 0 { // a single application: what is inside it is the map
+		edges = groupEdges(m, roleName)
+	}
+	return table(w, []string{"CLIENT", "SERVER", "SERVICES", "FLOWS", "LAST SEEN"}, edgeRows(edges))
 }
 
 func applicationRows(m *topology.Map, members bool) [][]string {
@@ -90,13 +95,13 @@ type groupEdge struct {
 	stats    flow.EdgeStats
 }
 
-// groupEdges sums dependencies by application (or node, for what is in none),
-// sorted by name. Traffic inside a group is left out.
-func groupEdges(m *topology.Map) []groupEdge {
+// groupEdges sums dependencies by the names that name gives to nodes, sorted by
+// name. Traffic inside a group is left out.
+func groupEdges(m *topology.Map, name func(*topology.Map, int32) string) []groupEdge {
 	byPair := map[[2]string]*groupEdge{}
 	for i := range m.Graph.Deps {
 		d := &m.Graph.Deps[i]
-		from, to := groupName(m, d.Client), groupName(m, d.Server)
+		from, to := name(m, d.Client), name(m, d.Server)
 		if from == to {
 			continue
 		}
@@ -121,6 +126,19 @@ func groupEdges(m *topology.Map) []groupEdge {
 	return edges
 }
 
+// roleName is the application with the role, or the node's own name.
+func roleName(m *topology.Map, n int32) string {
+	r := m.RoleOf[n]
+	if r < 0 {
+		return groupName(m, n)
+	}
+	if m.AppOf[n] < 0 {
+		return m.Roles[r].Name
+	}
+	return groupName(m, n) + ":" + m.Roles[r].Name
+}
+
+// groupName is the application with its environment, or the node's own name.
 func groupName(m *topology.Map, n int32) string {
 	if a := m.AppOf[n]; a >= 0 {
 		app := &m.Applications[a]
@@ -166,7 +184,7 @@ func writeDot(w io.Writer, m *topology.Map) error {
 		label := fmt.Sprintf("%s\n%s, %s", groupName(m, app.Members[0]), app.Priority, count(len(app.Members), "workload", "workloads"))
 		fmt.Fprintf(w, "  %s [label=%s];\n", dotQuote(groupName(m, app.Members[0])), dotQuote(label))
 	}
-	for _, e := range groupEdges(m) {
+	for _, e := range groupEdges(m, groupName) {
 		fmt.Fprintf(w, "  %s -> %s [label=%s];\n", dotQuote(e.from), dotQuote(e.to), dotQuote(serviceWords(e.services, 3)))
 	}
 	_, err := fmt.Fprintln(w, "}")
