@@ -31,7 +31,8 @@ func (a *app) collectorOptions() (collector.Options, error) {
 	}
 	return collector.Options{
 		Direction: over, Ignore: ignore, ExportPorts: c.ExportPorts, NetFlow: exporters,
-		Assemble: assemble.Options{Capacity: c.MaxFlows, Idle: c.IdleTimeout, Active: c.ActiveTimeout},
+		Assemble: assemble.Options{Capacity: c.MaxFlows, Idle: c.IdleTimeout, Active: c.ActiveTimeout,
+			ScopeVLAN: c.ScopeVLAN, ScopeVNI: c.ScopeVNI},
 	}, nil
 }
 

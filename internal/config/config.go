@@ -56,6 +56,8 @@ type Collector struct {
 	Sampling      uint32        `yaml:"sampling"`  // rate for exporters that do not say
 	Ignore        []string      `yaml:"ignore"`    // prefixes to leave out
 	ServerPorts   []string      `yaml:"serverPorts"`
+	ScopeVLAN     bool          `yaml:"scopeVLAN"` // networks overlap: each VLAN has addresses of its own
+	ScopeVNI      bool          `yaml:"scopeVNI"`
 	User          string        `yaml:"user"` // who the sensor becomes once everything is open
 	// DirectionOverrides: address → "server" or "client".
 	DirectionOverrides map[string]string `yaml:"directionOverrides"`
