@@ -82,14 +82,18 @@ func Build(in Input, opt Options) (*topology.Map, error) {
 	return m, nil
 }
 
-// setWindow fills a window that was not given from the dependencies.
+// setWindow fills the sides of a window that were not given from the
+// dependencies.
 func setWindow(m *topology.Map) {
+	since, until := m.Since, m.Until
 	for i := range m.Graph.Deps {
 		d := &m.Graph.Deps[i]
-		if m.Since == 0 || (d.First != 0 && d.First < m.Since) {
+		if since == 0 && d.First != 0 && (m.Since == 0 || d.First < m.Since) {
 			m.Since = d.First
 		}
-		m.Until = max(m.Until, d.Last)
+		if until == 0 {
+			m.Until = max(m.Until, d.Last)
+		}
 	}
 }
 

@@ -111,7 +111,7 @@ func (w *work) passing(d int32) bool { return w.brief[d] }
 
 func (w *work) findPassing() {
 	const day = 24 * 3600 * 1e9
-	long := w.m.Until-w.m.Since > 3*day
+	long := w.m.Until-w.m.Since > 4*day
 	w.brief = make([]bool, len(w.deps))
 	for i := range w.deps {
 		d := &w.deps[i]
