@@ -3,6 +3,7 @@ package nft
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"net/netip"
@@ -25,7 +26,8 @@ type compiler struct {
 	programs map[string]*program
 	sets     map[string]bool // names given out
 	chains   map[string]bool
-	verdicts map[outcome]Verdict
+	elements int    // of groups' sets so far
+	tooMany  string // group at which they were more than maxElements
 }
 
 type pol struct {
@@ -41,13 +43,17 @@ type rule struct {
 	from, to []int32 // terms
 }
 
+// ErrTooLarge says that rules from very many workloads to very many groups would
+// need more set elements than a kernel should be given; such a rule is better
+// written with a network.
+var ErrTooLarge = errors.New("the ruleset would be too large")
+
 // Compile gives the ruleset that makes the kernel do what policy.Evaluate says,
 // on that host. It does not keep or change its arguments.
 func Compile(set *policy.Set, host Host) (Ruleset, error) {
 	c := &compiler{
 		set: set, host: &host, terms: newTerms(set),
 		programs: map[string]*program{}, sets: map[string]bool{}, chains: map[string]bool{},
-		verdicts: map[outcome]Verdict{},
 	}
 	c.out.Reports = map[string]Report{}
 	c.number()
@@ -65,6 +71,9 @@ func Compile(set *policy.Set, host Host) (Ruleset, error) {
 	}
 	c.end(policy.Inbound)
 	c.end(policy.Outbound)
+	if c.tooMany != "" {
+		return Ruleset{}, fmt.Errorf("compile: %w: %d set elements at group %s", ErrTooLarge, c.elements, c.tooMany)
+	}
 	c.base()
 	c.out.Hash = set.Hash()
 	c.out.sort()

@@ -11,6 +11,10 @@ import (
 // address . service set before it gets a program of its own.
 const maxExact = 32
 
+// maxElements bounds a ruleset: rules from very many workloads to very many groups
+// multiply, and what the kernel takes minutes to load helps nobody.
+const maxElements = 5_000_000
+
 // end compiles one end of flows: the chains of all groups, and the chain "in" or
 // "out" that leads to them.
 func (c *compiler) end(side policy.Direction) {
@@ -164,7 +168,16 @@ func (e *groupEmitter) peer(id *ident, p, under *program) {
 		return
 	}
 	cells, ok := p.delta(under)
-	if !ok || len(cells) > maxExact {
+	wide := !ok || len(cells) > maxExact
+	n := len(id.v4) + len(id.v6)
+	if !wide {
+		n *= len(cells)
+	}
+	if e.c.elements += n; e.c.elements > maxElements {
+		e.c.tooMany = e.g.name // keep the name, not the elements
+		return
+	}
+	if wide {
 		e.widePeer(id, p)
 		return
 	}
