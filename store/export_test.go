@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/bulkhead/bulkhead/flow"
 )
@@ -32,7 +33,7 @@ func (s *Store) InsertTwice(ctx context.Context, token string, rs []flow.Record)
 	for i := range rs {
 		c.append(&rs[i])
 	}
-	i := &inserter{store: s}
+	i := &inserter{store: s, timeout: time.Minute}
 	defer i.close()
 	for range 2 {
 		if err := i.insert(ctx, token, c); err != nil {

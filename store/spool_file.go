@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/ClickHouse/ch-go/proto"
 )
@@ -133,7 +134,20 @@ func writeSpoolFile(path string, id batchID, c columns, sync bool) (size int64, 
 	if err = f.Close(); err != nil {
 		return 0, err
 	}
-	return size, os.Rename(tmp, path)
+	if err = os.Rename(tmp, path); err != nil || !sync {
+		return size, err
+	}
+	return size, syncFolder(filepath.Dir(path))
+}
+
+// syncFolder makes a folder's new names survive a loss of power.
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
 }
 
 func encodeBatch(f io.Writer, id batchID, c columns) (int64, error) {

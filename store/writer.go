@@ -37,6 +37,10 @@ type WriterOptions struct {
 	// Sync flushes spool files to the disk, so that they survive a loss of power
 	// and not only the death of the program.
 	Sync bool
+	// InsertTimeout bounds one attempt to store a batch, from the first byte to the
+	// acknowledgement, so that a frozen server or a half-open connection holds it no
+	// longer; 0 is two minutes.
+	InsertTimeout time.Duration
 	// CloseTimeout bounds the last attempt to store everything; 0 is 15 s.
 	CloseTimeout time.Duration
 }
@@ -61,6 +65,9 @@ func (o WriterOptions) withDefaults() WriterOptions {
 	}
 	if o.FlushEvery == 0 {
 		o.FlushEvery = time.Second
+	}
+	if o.InsertTimeout == 0 {
+		o.InsertTimeout = 2 * time.Minute
 	}
 	if o.CloseTimeout == 0 {
 		o.CloseTimeout = 15 * time.Second

@@ -23,7 +23,7 @@ const (
 
 // runInserter sends queued batches in order until the writer ends.
 func (w *Writer) runInserter() {
-	conn := &inserter{store: w.store}
+	conn := &inserter{store: w.store, timeout: w.opt.InsertTimeout}
 	defer conn.close()
 	for {
 		b := w.head()
@@ -157,15 +157,12 @@ func inBatch(err error) bool {
 	return false
 }
 
-// insertTimeout bounds one attempt, from the first byte to the acknowledgement: a
-// frozen server or a half-open connection holds a batch no longer.
-const insertTimeout = 2 * time.Minute
-
 // inserter owns one connection and sends batches over it.
 type inserter struct {
-	store  *Store
-	client *ch.Client
-	hangUp context.CancelFunc // cuts the connection
+	store   *Store
+	timeout time.Duration
+	client  *ch.Client
+	hangUp  context.CancelFunc // cuts the connection
 }
 
 // bulkSettings are insertSettings for ch-go. None is marked important, so that a
@@ -186,7 +183,7 @@ func (i *inserter) insert(ctx context.Context, token string, cols columns) error
 			return err
 		}
 	}
-	late := time.AfterFunc(insertTimeout, i.hangUp)
+	late := time.AfterFunc(i.timeout, i.hangUp)
 	defer late.Stop()
 	in := cols.input()
 	err := i.client.Do(ctx, ch.Query{Body: in.Into(cols.table()), Input: in, Settings: bulkSettings(token)})

@@ -322,13 +322,33 @@ func TestManyDays(t *testing.T) {
 
 func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for %s", what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
+}
+
+// An engine that answers nothing and refuses nothing: attempts end, rows wait, and
+// what it had taken before it froze is not taken twice.
+func TestFrozenEngine(t *testing.T) {
+	testenv.Need(t, "engine")
+	e, stop, err := engine.Start(t.Context(), engine.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	s := openAt(t, e.DSN())
+	w := newWriter(t, s, store.WriterOptions{SpoolDir: t.TempDir(), BatchRows: 200, FlushEvery: 10 * time.Millisecond, InsertTimeout: time.Second})
+	send(t, w, 0, 1000)
+	syscall.Kill(e.PID(), syscall.SIGSTOP)
+	send(t, w, 1000, 3000)
+	waitFor(t, "an attempt that ends and rows on disk", func() bool { s := balanced(t, w); return s.Retries > 0 && s.Pending == 0 })
+	syscall.Kill(e.PID(), syscall.SIGCONT)
+	waitFor(t, "everything in the store", func() bool { return balanced(t, w).Stored == 4000 })
+	exactly(t, s, 4000)
 }
 
 // Questions and saves wait for an engine that is starting again.
