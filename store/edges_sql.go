@@ -20,8 +20,6 @@ const edgeSums = "sensor, flows, records, packets, bytes, first, last, evidence,
 // from one port: a true client's come from many.
 var weakRow = fmt.Sprintf("evidence < %d AND client_port_min = client_port_max AND client_port_min != 0", flow.EvidenceKnownPort)
 
-const dayNs = 24 * hourNanos
-
 // source is a table expression of rollup rows in the window, with the day and the
 // bits of its hours: whole days from the daily rollup, the rest from the hourly,
 // added up. final is "FINAL" to have one row per key, sensor and day, or "" when
