@@ -96,10 +96,11 @@ func TestDiscovery(t *testing.T) {
 	if r := await(t, got, 9000); r.Key.Client.String() != "10.9.0.1" || r.Evidence != flow.EvidenceKnownPort || r.End != flow.EndActive {
 		t.Errorf("old connection, picked up from the server's side: %+v", r)
 	}
-	first, splits := r.ID, 0
+	splits := 0
 	for range 200 {
 		if list := got.find(9000); len(list) >= 2 {
-			first, splits = list[0].ID, len(list)
+			first := list[0].ID
+			splits = len(list)
 			for i, x := range list {
 				if x.ID != first || x.Split != uint32(i) {
 					t.Errorf("split %d: id %d split %d, want id %d", i, x.ID, x.Split, first)
