@@ -134,6 +134,11 @@ func (d *Detail) describe(x *Index, members []int32, keys []string) {
 	g := x.groupOf(n, keys)
 	d.Kind, d.Name, d.Priority = g.kind, g.name, g.priority
 	switch {
+	case strings.HasPrefix(d.ID, idMore) && !strings.Contains(d.ID, idRole):
+		d.Kind, d.Name, d.Why = KindMore, g.name, "all of it, with what is not drawn one by one"
+		if d.ID == idMore+g.zone {
+			d.Name = zoneName(g.zone)
+		}
 	case strings.HasPrefix(d.ID, idAlike):
 		c := x.classes(keys)[g.id]
 		d.Kind, d.Name, d.Why = KindAlike, strconv.Itoa(len(c.ids))+" alike", c.note

@@ -17,6 +17,9 @@ func (x *Index) Members(id string, keys []string) []int32 {
 	if strings.HasPrefix(id, idAlike) {
 		return x.membersAlike(id, keys)
 	}
+	if whole, ok := strings.CutPrefix(id, idMore); ok {
+		return x.membersMore(whole, keys)
+	}
 	outer, role, split := strings.Cut(id, idRole)
 	var out []int32
 	for n := range x.Map.Graph.Nodes {
@@ -24,6 +27,21 @@ func (x *Index) Members(id string, keys []string) []int32 {
 			continue
 		}
 		if !split || x.roleID(x.role(int32(n))) == role {
+			out = append(out, int32(n))
+		}
+	}
+	return out
+}
+
+// membersMore answers for a box of what the budget left out with the whole that it
+// is part of: a group, a role, or a zone.
+func (x *Index) membersMore(whole string, keys []string) []int32 {
+	if whole != zoneOutside && whole != zoneInfra && !strings.HasPrefix(whole, zoneEnv) {
+		return x.Members(whole, keys)
+	}
+	var out []int32
+	for n := range x.Map.Graph.Nodes {
+		if x.groupOf(int32(n), keys).zone == whole {
 			out = append(out, int32(n))
 		}
 	}

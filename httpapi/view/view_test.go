@@ -151,6 +151,9 @@ func TestBudget(t *testing.T) {
 			if !b.Open {
 				nodes += b.Nodes
 			}
+			if d, ok := x.Detail(b.ID, nil); !ok || d.Name == "" || d.Kind == "" {
+				t.Errorf("draw %d: box %s has no panel: %+v", draw, b.ID, d)
+			}
 		}
 		if nodes != len(m.Graph.Nodes) {
 			t.Errorf("draw %d: boxes stand for %d of %d nodes", draw, nodes, len(m.Graph.Nodes))

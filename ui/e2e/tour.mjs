@@ -179,9 +179,17 @@ await run(page, out, [
     await page.getByRole('link', { name: 'Simulation' }).click()
     await page.getByRole('tab', { name: /Would break/ }).waitFor()
     await page.getByRole('tab', { name: /Allowed and seen/ }).click()
-    await page.getByRole('cell', { name: 'tcp/8443' }).first().waitFor()
+    await page.getByRole('cell', { name: 'tcp/9000', exact: true }).first().waitFor()
     await shot('simulation')
     await accessible('simulation')
+  }],
+  ['a row leads down to its flows', async () => {
+    await page.getByRole('link', { name: 'tcp/9000' }).first().click()
+    await panel.getByText('Workload to workload').waitFor()
+    await panel.getByText('ClickHouse 9000').click()
+    await panel.getByText('Newest records').waitFor()
+    await page.getByRole('link', { name: 'Simulation' }).click()
+    await page.getByRole('tab', { name: /Would break/ }).waitFor()
   }],
   ['a policy of one’s own, wrong and then right', async () => {
     await page.getByText('Try a policy of your own').click()

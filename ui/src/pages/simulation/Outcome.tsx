@@ -1,3 +1,4 @@
+import { queryString } from '../../api/client'
 import type { SimRow, Simulation } from '../../api/types'
 import { count, many, percent, time, title } from '../../words'
 
@@ -84,7 +85,11 @@ function Rows({ rows, total, what }: { rows: readonly SimRow[]; total: number; w
                 <td>
                   {r.server.name} <small>{where(r.server)}</small>
                 </td>
-                <td className="mono">{r.service}</td>
+                <td className="mono">
+                  <a href={`/map${queryString({ link: [r.client.id, r.server.id] })}`} title="Show the dependency and its flows">
+                    {r.service}
+                  </a>
+                </td>
                 <td className="num">{count(r.connections)}</td>
                 <td>{time(r.stats.last)}</td>
                 <td title={r.why}>
