@@ -26,7 +26,13 @@ type tie struct {
 func (w *work) findApplications() {
 	ties := w.ties()
 	w.findPeople(ties)
-	w.setFindings(append(w.m.Infrastructure, w.servingPeople(ties)...))
+	if found := w.servingPeople(ties); len(found) > 0 {
+		// What all people share had a say in who is alike: once more without it.
+		w.setFindings(append(w.m.Infrastructure, found...))
+		w.findRoles()
+		ties = w.ties()
+		w.findPeople(ties)
+	}
 	kind := w.roleKinds()
 	ties = slices.DeleteFunc(ties, func(t tie) bool {
 		return w.people[t.client] || w.people[t.server] || kind[t.client] != "" || kind[t.server] != ""

@@ -199,8 +199,21 @@ func (g *grouping) bar(x, y int32) float64 {
 	return likeBar
 }
 
+// operated reports a machine that the infrastructure looking after servers
+// (monitoring, backup, jump hosts) comes to.
+func (g *grouping) operated(i int32) bool {
+	for _, d := range g.adj.serves(i) {
+		if k := g.infra[g.deps[d].Client]; k >= 0 && !g.passing(d) && g.m.Infrastructure[k].Kind != KindScanner {
+			return true
+		}
+	}
+	return false
+}
+
 // round compares groups of the same class that share a peer, and joins those that
-// are alike; it returns how many joins it made.
+// are alike; it returns how many joins it made. Machines that serve nobody and
+// that nobody operates, people's that is, are compared whatever their class:
+// chance may have told two halves of the same offices apart.
 func (g *grouping) round(d *doings) int {
 	type meeting struct {
 		class int32
@@ -211,7 +224,11 @@ func (g *grouping) round(d *doings) int {
 	}
 	meetings := make([]meeting, len(d.ends))
 	for i, e := range d.ends {
-		meetings[i] = meeting{g.class[e.group], e.slot, e.peer, e.group, d.members[e.group]}
+		class := g.class[e.group]
+		if len(d.serving(e.group)) == 0 && !g.operated(e.group) {
+			class = -1
+		}
+		meetings[i] = meeting{class, e.slot, e.peer, e.group, d.members[e.group]}
 	}
 	slices.SortFunc(meetings, func(a, b meeting) int {
 		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.slot, b.slot), cmp.Compare(a.peer, b.peer),
