@@ -49,7 +49,7 @@ const (
 	maxBatchRows = 1_000_000
 	maxBatchDays = 90 // partitions one batch may touch; ClickHouse makes a part of each
 	maxFree      = 4  // column sets kept for the next batches
-	maxBehind    = 8  // batches' worth of rows a waiting writer lets pile up before it waits
+	maxBehind    = 3  // batches' worth of rows a waiting writer lets pile up, all still in memory
 )
 
 func (o WriterOptions) withDefaults() WriterOptions {

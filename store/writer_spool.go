@@ -122,7 +122,7 @@ func (w *Writer) spoolBatch(b *batch) {
 	w.stats.Pending -= uint64(b.rows)
 	w.stats.Spooled += uint64(b.rows)
 	w.stats.SpoolBytes += size
-	if w.resident()+b.rows > w.opt.MemoryRows/2 {
+	if w.resident()+b.rows > w.opt.MemoryRows {
 		w.recycle(b.cols)
 		b.cols = nil
 	}
