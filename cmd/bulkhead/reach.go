@@ -15,6 +15,7 @@ import (
 func reachCmd(a *app) *cobra.Command {
 	var w window
 	var file string
+	var allowed bool
 	cmd := &cobra.Command{
 		Use: "reach NODE", Short: "How far a compromise of a workload or network spreads, hop by hop, today or under a policy",
 		Args: cobra.ExactArgs(1),
@@ -35,7 +36,11 @@ func reachCmd(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				r, err := recommender.BlastRadius(m, set, from)
+				radius := recommender.BlastRadius
+				if allowed {
+					radius = recommender.PotentialRadius
+				}
+				r, err := radius(m, set, from)
 				if err != nil {
 					return err
 				}
@@ -47,6 +52,7 @@ func reachCmd(a *app) *cobra.Command {
 		},
 	}
 	w.flags(cmd)
+	cmd.Flags().BoolVar(&allowed, "allowed", false, "over everything that is allowed, seen or not: an upper bound")
 	cmd.Flags().StringVar(&file, "policy", "", "as it would be under this policy, enforced")
 	return cmd
 }
