@@ -9,8 +9,6 @@ import (
 	"github.com/bulkhead/bulkhead/topology"
 )
 
-const topologyInternet = topology.NodeInternet
-
 // tie is one role's dependency on one service of another role.
 type tie struct {
 	client, server int32

@@ -164,16 +164,22 @@ func (d *doings) alike(x, y int32, bar float64) bool {
 // serveOtherThings reports two groups that both serve somebody and have no
 // service in common: two parts of an application, however alike they behave.
 func (d *doings) serveOtherThings(x, y int32) bool {
-	a, b := d.serving(x), d.serving(y)
+	a, b := d.services(x), d.services(y)
 	if len(a) == 0 || len(b) == 0 {
 		return false
 	}
-	for _, e := range a {
-		if slices.ContainsFunc(b, func(f end) bool { return f.service == e.service }) {
-			return false
+	return !slices.ContainsFunc(a, func(s flow.Service) bool { return slices.Contains(b, s) })
+}
+
+// services lists what a group serves; few, however many use it.
+func (d *doings) services(group int32) []flow.Service {
+	var out []flow.Service
+	for _, e := range d.serving(group) {
+		if n := len(out); (n == 0 || out[n-1] != e.service) && !slices.Contains(out, e.service) {
+			out = append(out, e.service)
 		}
 	}
-	return true
+	return out
 }
 
 // serving are a group's ends as server.
@@ -223,10 +229,12 @@ func (g *grouping) round(d *doings) int {
 		size  int32
 	}
 	meetings := make([]meeting, len(d.ends))
+	class := int32(-1)
 	for i, e := range d.ends {
-		class := g.class[e.group]
-		if len(d.serving(e.group)) == 0 && !g.operated(e.group) {
-			class = -1
+		if i == 0 || d.ends[i-1].group != e.group { // ends are sorted by group
+			if class = g.class[e.group]; len(d.serving(e.group)) == 0 && !g.operated(e.group) {
+				class = -1
+			}
 		}
 		meetings[i] = meeting{class, e.slot, e.peer, e.group, d.members[e.group]}
 	}

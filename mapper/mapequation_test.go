@@ -135,6 +135,23 @@ func TestModulesHaveNoResolutionLimit(t *testing.T) {
 	}
 }
 
+// BenchmarkGonumLouvain is gonum's Louvain on the same graphs; 100,000 nodes take
+// it more than a minute.
+func BenchmarkGonumLouvain(b *testing.B) {
+	for _, n := range []int{1000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			u := simple.NewUndirectedGraph()
+			for _, l := range planted(n, 50, 10, 0.8, 1) {
+				u.SetEdge(simple.Edge{F: simple.Node(l.a), T: simple.Node(l.b)})
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				community.Modularize(u, 1, rand.NewPCG(1, 1))
+			}
+		})
+	}
+}
+
 // BenchmarkModules is clustering alone, on the planted graph of peers' figures:
 // groups of 50, 80 % of links inside.
 func BenchmarkModules(b *testing.B) {
