@@ -125,23 +125,29 @@ func (k *kubePolicies) ciliumPorts(h *half, services []policy.Service, all bool)
 		}
 		ports = append(ports, f)
 	}
-	if len(ports) > 0 {
-		out = append(out, fields{"toPorts", list{fields{"ports", ports}}})
-	}
-	if len(icmps) > 0 {
-		out = append(out, fields{"icmps", list{fields{"fields", icmps}}})
+	for _, x := range []struct {
+		key, inner string
+		what       list
+	}{{"toPorts", "ports", ports}, {"icmps", "fields", icmps}} {
+		var parts list
+		for _, c := range split(x.what, maxCilium) {
+			parts = append(parts, fields{x.inner, c})
+		}
+		if len(parts) > 0 {
+			out = append(out, fields{x.key, parts})
+		}
 	}
 	return out
 }
 
-// maxCiliumICMP is how many types one rule may list.
-const maxCiliumICMP = 40
+// maxCilium is how many ports, and how many ICMP types, one list may hold.
+const maxCilium = 40
 
 // ciliumICMP lists types. A code cannot be said, but echo has only one.
 func (k *kubePolicies) ciliumICMP(h *half, s policy.Service) (out list) {
 	kind := s.From >> 8
 	echo := s.From&0xff == 0 && (kind == 8 || kind == 0 || kind >= 128 && s.Proto == flow.ICMPv6)
-	if s.From == s.To && !echo || int(s.To>>8)-int(kind) >= maxCiliumICMP {
+	if s.From == s.To && !echo || int(s.To>>8)-int(kind) >= maxCilium {
 		k.lose("%s/%s: %s cannot be said by type alone and is left out", h.policy.Name, h.rule.Name, s)
 		return nil
 	}

@@ -1,7 +1,9 @@
 package export
 
 import (
+	"fmt"
 	"io"
+	"slices"
 
 	"github.com/bulkhead/bulkhead/policy"
 )
@@ -13,6 +15,10 @@ const (
 	clusterDeny     = 300
 	clusterDefault  = 900
 )
+
+// maxCluster is how many rules, peers of a rule, protocols of a rule and networks
+// of a peer the API takes.
+const maxCluster = 25
 
 // writeClusterPolicy writes policy.networking.k8s.io/v1alpha2
 // ClusterNetworkPolicies in the Admin tier. Inbound peers are pods and
@@ -75,11 +81,24 @@ func (k *kubePolicies) clusterHalf(i int, h *half) {
 	if h.way == policy.Outbound {
 		side, section = "to", "egress"
 	}
-	rule := fields{"name", slug(h.rule.Name, 63), "action", action, side, peers}
-	if !all {
-		rule = append(rule, "protocols", clusterProtocols(services))
+	var rules list
+	for _, some := range split(peers, maxCluster) {
+		rule := fields{"name", slug(h.rule.Name, 63), "action", action, side, some}
+		if all {
+			rules = append(rules, rule)
+			continue
+		}
+		for _, protocols := range split(clusterProtocols(services), maxCluster) {
+			rules = append(rules, append(slices.Clone(rule), "protocols", protocols))
+		}
 	}
-	k.addCluster(h.name(i), h.policy.Name+"/"+h.rule.Name, priority, subject, section, list{rule})
+	for n, some := range split(rules, maxCluster) {
+		name := h.name(i)
+		if n > 0 {
+			name = fmt.Sprintf("%s-%d", name, n+1)
+		}
+		k.addCluster(name, h.policy.Name+"/"+h.rule.Name, priority, subject, section, some)
+	}
 }
 
 func (k *kubePolicies) clusterPeers(h *half) (out list) {
@@ -98,8 +117,8 @@ func (k *kubePolicies) clusterPeers(h *half) (out list) {
 				out = append(out, fields{"pods", pods(s)})
 			}
 		case h.way == policy.Outbound:
-			if c := k.cidrs(h, pe); len(c) > 0 {
-				out = append(out, fields{"networks", stringList(c)})
+			for _, c := range split(stringList(k.cidrs(h, pe)), maxCluster) {
+				out = append(out, fields{"networks", c})
 			}
 		default:
 			k.lose("%s/%s: %s cannot be said inbound and is left out", h.policy.Name, h.rule.Name, pe)

@@ -3,6 +3,8 @@ package export
 import (
 	"bytes"
 	"fmt"
+	"regexp"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -14,6 +16,11 @@ type fields []any
 
 // list is a YAML sequence.
 type list []any
+
+// oldYAML are the plain words that YAML 1.1 takes for a boolean or a number in base
+// 60, and YAML 1.2 for text (yaml.org/type/bool.html, yaml.org/type/int.html). The
+// Kubernetes API server and aerleon read YAML 1.1.
+var oldYAML = regexp.MustCompile(`^((?i:y|n|yes|no|on|off|true|false)|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)$`)
 
 // encodeYAML writes documents; every string is quoted where it must be.
 func encodeYAML(header string, docs []fields) []byte {
@@ -57,7 +64,11 @@ func yamlNode(v any) *yaml.Node {
 		}
 		return n
 	case string:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: v}
+		n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: v}
+		if oldYAML.MatchString(v) {
+			n.Style = yaml.DoubleQuotedStyle
+		}
+		return n
 	case int:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: fmt.Sprint(v)}
 	case bool:
@@ -71,6 +82,14 @@ func stringList(in []string) list {
 	out := make(list, len(in))
 	for i, s := range in {
 		out[i] = s
+	}
+	return out
+}
+
+// split cuts a list into lists of at most size; none of an empty one.
+func split(l list, size int) (out []list) {
+	for c := range slices.Chunk(l, size) {
+		out = append(out, c)
 	}
 	return out
 }
