@@ -41,6 +41,14 @@ it('names services without hiding the port', () => {
 it('makes titles of labels only', () => {
   expect(title('point-of-sale')).toBe('Point of sale')
   expect(title('db01.corp.example')).toBe('Db01.corp.example')
+  expect(title('names outside')).toBe('Names outside')
+})
+
+it('writes abbreviations as people do', () => {
+  expect(title('hr')).toBe('HR')
+  expect(title('vendor-vpn')).toBe('Vendor VPN')
+  expect(title('crm_saas')).toBe('CRM SaaS')
+  expect(title('Store hr')).toBe('Store hr') // somebody chose this spelling
 })
 
 it('shortens names in the middle', () => {

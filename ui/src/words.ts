@@ -90,9 +90,17 @@ export function evidence(e: string): string {
   return words[e] ?? e
 }
 
-/** Label-like names as titles: "point-of-sale" → "Point of sale". */
+const short = new Set(
+  ('ad api b2b bi ci cctv cdn cms crm dhcp dmz dns edi erp etl ftp hmi hr hsm http hvac iam iot ip it kpi ldap mes mfa mqtt nat nfs ntp ot ' +
+    'pki plc pos rdp scada siem smtp sql ssh sso ups vdi vip vpn waf wan wms').split(' '),
+)
+const ownCase: Readonly<Record<string, string>> = { devops: 'DevOps', saas: 'SaaS', voip: 'VoIP', wifi: 'Wi-Fi' }
+
+/** Label-like names as titles, abbreviations in capitals: "point-of-sale" → "Point of sale", "vendor-vpn" → "Vendor VPN". */
 export function title(name: string): string {
-  const spaced = /^[a-z0-9]+([-_][a-z0-9]+)*$/.test(name) ? name.replace(/[-_]/g, ' ') : name
+  const label = /^[a-z0-9]+([-_ ][a-z0-9]+)*$/.test(name)
+  const words = label ? name.split(/[-_ ]/).map((w) => (short.has(w) ? w.toUpperCase() : (ownCase[w] ?? w))) : [name]
+  const spaced = words.join(' ')
   return spaced.charAt(0).toUpperCase() + spaced.slice(1)
 }
 
