@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/bulkhead/bulkhead/flow"
@@ -164,8 +167,34 @@ func (b *backend) Status(ctx context.Context) (*httpapi.Status, error) {
 	if st.Rows, err = b.s.store.Rows(ctx); err != nil {
 		return nil, err
 	}
+	health, err := b.s.store.Health(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st.Stages = append(st.Stages, storedStages(health, len(st.Stages) > 0)...)
 	st.Ready = true
 	return st, nil
+}
+
+// storedStages are what sensors of other processes, and imports, last reported. own
+// says that this process has sensors itself, whose reports are older than what they
+// say now.
+func storedStages(health []store.SensorHealth, own bool) []httpapi.Stage {
+	host, _ := os.Hostname()
+	var out []httpapi.Stage
+	for _, h := range health {
+		if h.Kind == kindExporter || h.Kind == kindUnknown || own && h.Sensor == host {
+			continue
+		}
+		st := httpapi.Stage{Name: h.Kind, Sensor: h.Sensor, Unit: h.Message, Received: h.Counters["received"],
+			Passed: h.Counters["passed"], Deduplicated: h.Counters["deduplicated"], Drops: []httpapi.Drop{}}
+		for reason, n := range h.Drops {
+			st.Drops = append(st.Drops, httpapi.Drop{Reason: reason, Count: n})
+		}
+		slices.SortFunc(st.Drops, func(a, b httpapi.Drop) int { return strings.Compare(a.Reason, b.Reason) })
+		out = append(out, st)
+	}
+	return out
 }
 
 // jobList keeps running and recently ended jobs, newest first. Safe for

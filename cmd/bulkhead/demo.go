@@ -169,6 +169,9 @@ func (s *session) importDemo(ctx context.Context, file string, show func(httpapi
 	if err == nil {
 		err = w.flush(ctx)
 	}
+	if err == nil {
+		err = s.store.ReportHealth(ctx, healthOf(scenario.Sensor, collectorStages(st), time.Now()))
+	}
 	err = errors.Join(err, w.Close())
 	job.State = "done"
 	if err != nil {

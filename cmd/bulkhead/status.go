@@ -70,7 +70,7 @@ func dropWords(drops map[string]uint64) string {
 func healthOf(sensor string, stages []httpapi.Stage, now time.Time) []store.SensorHealth {
 	out := make([]store.SensorHealth, 0, len(stages))
 	for _, st := range stages {
-		h := store.SensorHealth{Time: now, Sensor: sensor, Kind: st.Name, State: "ok",
+		h := store.SensorHealth{Time: now, Sensor: sensor, Kind: st.Name, State: "ok", Message: st.Unit,
 			Counters: map[string]uint64{"received": st.Received, "passed": st.Passed, "deduplicated": st.Deduplicated}, Drops: map[string]uint64{}}
 		for _, d := range st.Drops {
 			h.Drops[d.Reason] = d.Count
