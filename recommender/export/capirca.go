@@ -242,11 +242,17 @@ func (a *acl) service(list []policy.Service) string {
 }
 
 // aclTargets are the generators both tools share that take our terms, with the
-// options each needs.
+// options each needs; mixed asks for both address families ("extended mixed" would
+// give IPv4 alone). Left out is what would say something else than the policy:
+// capirca's nftables generator drops ports and lets ICMPv6 terms match everything,
+// and Windows puts blocks before allows.
 var aclTargets = []string{
-	"arista_tp %s", "cisco %s extended mixed", "ciscoasa %s", "cisconx %s extended mixed", "ciscoxr %s extended mixed", "juniper %s mixed",
-	"packetfilter %s mixed", "paloalto from-zone any to-zone any", "srx from-zone all to-zone all mixed",
+	"arista_tp %s", "cisco %s mixed", "ciscoasa %s", "cisconx %s mixed", "ciscoxr %s mixed", "juniper %s mixed",
+	"packetfilter %s mixed", "paloalto from-zone any to-zone any mixed", "srx from-zone all to-zone all mixed",
 }
+
+// capircaTargets are those of capirca alone.
+var capircaTargets = append(slices.Clone(aclTargets), "arista %s mixed", "brocade %s mixed", "msmpc %s mixed")
 
 func writeCapircaPolicy(w io.Writer, in *Input) ([]string, error) {
 	a := compileACL(in)
@@ -255,7 +261,7 @@ func writeCapircaPolicy(w io.Writer, in *Input) ([]string, error) {
 	for _, f := range a.filters {
 		b.WriteString("header {\n")
 		fmt.Fprintf(&b, "  comment:: %s\n", aclString("policy set "+in.Set.Hash()))
-		for _, t := range aclTargets {
+		for _, t := range capircaTargets {
 			fmt.Fprintf(&b, "  target:: %s\n", strings.ReplaceAll(t, "%s", f.name))
 		}
 		b.WriteString("}\n\n")
@@ -263,6 +269,9 @@ func writeCapircaPolicy(w io.Writer, in *Input) ([]string, error) {
 		for _, t := range f.terms {
 			t.capirca(&b)
 		}
+	}
+	if strings.Contains(a.net.String(), "::") {
+		a.lose("ciscoasa: capirca writes IPv4 alone there; IPv6 is not filtered: WIDER than the policy")
 	}
 	a.lose("access lists keep no state: replies over UDP are only let in where an established TCP term or a rule of their own allows them")
 	_, err := w.Write(b.Bytes())
