@@ -74,7 +74,7 @@ var reviewPage = template.Must(template.New("review").Funcs(template.FuncMap{
 	"class":   func(i int) string { return policy.Class(i).String() },
 	"evidence": func(r *review, p, rule string) string {
 		if e := r.evidenceOf(p, rule); e != nil {
-			return fmt.Sprintf("%d flows, %d → %d workloads, %d days, last %s, confidence %.2f", e.Flows, e.Clients, e.Servers, e.Days, day(e.Last), e.Confidence)
+			return fmt.Sprintf("%s, confidence %.2f", r.evidenceText(e), e.Confidence)
 		}
 		return ""
 	},

@@ -104,8 +104,7 @@ func (m *markdown) seen(policyName, rule string) (seen, confidence string) {
 	if e == nil {
 		return "", ""
 	}
-	return fmt.Sprintf("%d flows, %d → %d workloads, %d days, last %s", e.Flows, e.Clients, e.Servers, e.Days, day(e.Last)),
-		fmt.Sprintf("%.2f", e.Confidence)
+	return m.in.evidenceText(e), fmt.Sprintf("%.2f", e.Confidence)
 }
 
 func (m *markdown) simulation() {

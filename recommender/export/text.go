@@ -3,6 +3,7 @@ package export
 import (
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -35,7 +36,7 @@ func writeJSON(w io.Writer, in *Input) ([]string, error) {
 }
 
 var csvHeader = []string{"policy", "scope", "stage", "egress", "rule", "action", "from", "to", "services", "process", "description",
-	"flows", "clients", "servers", "days seen", "first seen", "last seen", "confidence", "hits in simulation", "last hit"}
+	"flows", "clients", "servers", "days seen", "rhythm", "first seen", "last seen", "confidence", "hits in simulation", "last hit"}
 
 // writeCSV follows RFC 4180: CRLF, quotes doubled. One row a rule.
 func writeCSV(w io.Writer, in *Input) ([]string, error) {
@@ -62,16 +63,37 @@ func writeCSV(w io.Writer, in *Input) ([]string, error) {
 }
 
 func (in *Input) evidenceFields(policyName, rule string) []string {
-	out := make([]string, 9)
+	out := make([]string, 10)
 	if e := in.evidenceOf(policyName, rule); e != nil {
 		out[0], out[1], out[2] = strconv.FormatUint(e.Flows, 10), strconv.Itoa(e.Clients), strconv.Itoa(e.Servers)
-		out[3], out[4], out[5] = strconv.Itoa(int(e.Days)), day(e.First), day(e.Last)
-		out[6] = strconv.FormatFloat(e.Confidence, 'f', 2, 64)
+		out[3], out[4], out[5], out[6] = strconv.Itoa(int(e.Days)), string(in.rhythm(e)), day(e.First), day(e.Last)
+		out[7] = strconv.FormatFloat(e.Confidence, 'f', 2, 64)
 	}
 	if u := in.useOf(policyName, rule); u != nil {
-		out[7], out[8] = strconv.FormatUint(u.Connections, 10), day(u.LastHit)
+		out[8], out[9] = strconv.FormatUint(u.Connections, 10), day(u.LastHit)
 	}
 	return out
+}
+
+// rhythm is how regularly what a rule stands on was seen, of the recommendation's
+// window.
+func (in *Input) rhythm(e *policy.Evidence) flow.Rhythm {
+	return flow.RhythmOf(&e.EdgeStats, in.Recommendation.Since, in.Recommendation.Until)
+}
+
+// evidenceText puts into words what a rule stands on.
+func (in *Input) evidenceText(e *policy.Evidence) string {
+	out := fmt.Sprintf("%d flows, %d → %d workloads, %d days", e.Flows, e.Clients, e.Servers, e.Days)
+	if e.Days == 1 {
+		out = strings.TrimSuffix(out, "s")
+	}
+	if r := in.rhythm(e); r != "" {
+		out += " (" + string(r) + ")"
+	}
+	if e.Decided {
+		out += ", allowed by decision"
+	}
+	return out + ", first " + day(e.First) + ", last " + day(e.Last)
 }
 
 // formulaSafe keeps a spreadsheet from running a cell (OWASP, "CSV injection"):
