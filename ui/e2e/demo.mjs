@@ -37,14 +37,15 @@ await run(page, out, [
     check((await page.locator('path.hit').count()) > 30, 'applications should depend on each other')
     await shot('map')
   }],
-  ['names are not under their buttons', async () => {
+  ['names are whole, and not under their buttons', async () => {
     const hidden = await page.evaluate(() => [...document.querySelectorAll('.box:not(.open) > .opener')].flatMap((e) => {
-      const name = e.parentElement.querySelector('.name .text').getBoundingClientRect()
+      const shown = e.parentElement.querySelector('.name .text')
+      const name = shown.getBoundingClientRect()
       const button = e.getBoundingClientRect()
       const apart = name.right <= button.left + 1 || name.bottom <= button.top || button.bottom <= name.top
-      return apart ? [] : [e.getAttribute('aria-label')]
+      return apart && shown.scrollWidth <= shown.clientWidth ? [] : [e.getAttribute('aria-label')]
     }))
-    check(hidden.length === 0, `covered: ${hidden.join(', ')}`)
+    check(hidden.length === 0, `covered or cut: ${hidden.join(', ')}`)
   }],
   ['the vendor reaches payment in three hops, today', async () => {
     await box('Vendor VPN').locator('.face').click()
@@ -64,6 +65,8 @@ await run(page, out, [
     await panel.locator('.path', { hasText: /payments-/ }).first().click()
     await page.locator('.link.trace').first().waitFor({ state: 'attached' })
     check((await page.locator('.link.trace').count()) === 3, 'the way should be drawn in three steps')
+    const [canvas, end] = [await page.locator('.canvas').boundingBox(), await box('Payments').boundingBox()]
+    check(end.x + end.width <= canvas.x + canvas.width, 'the way should be seen to its end')
     await shot('reach')
   }],
   ['an application opens to its roles', async () => {
@@ -96,6 +99,8 @@ await run(page, out, [
     await panel.getByText('Newest records').waitFor()
     const row = await panel.locator('.flows tbody tr').first().locator('td').evaluateAll((cells) => cells.map((c) => c.textContent))
     check(when.test(row[0]) && /^10\.250\.0\.\d+/.test(row[1]) && /\d+ [kM]?B/.test(row[3]), `a record should have time, addresses and bytes: ${row.join(' | ')}`)
+    const beyond = await panel.evaluate((e) => e.scrollWidth - e.clientWidth)
+    check(beyond <= 0, `the records are ${beyond} pixels wider than their panel`)
     await shot('flows')
   }],
   ['rules stand on evidence', async () => {
@@ -133,6 +138,10 @@ await run(page, out, [
     check(number(await text(stored.locator('strong'))) > 1000, `records should be stored: ${await text(stored)}`)
     const job = await text(page.locator('.job', { hasText: 'import of the demonstration estate' }))
     check(/done$/.test(job), `the import should be done: ${job}`)
+    const frames = main.locator('tbody tr').first()
+    await frames.waitFor()
+    check(number(await text(frames.locator('td.num').first())) > 100_000, `the capture’s packets should be counted: ${await text(frames)}`)
+    check((await main.locator('.chip.warn').count()) === 0, 'everything received should be accounted for')
     await shot('status')
   }],
   ['nothing complained', async () => check(complaints.length === 0, complaints.join('\n'))],

@@ -91,7 +91,7 @@ export function evidence(e: string): string {
 }
 
 const short = new Set(
-  ('ad api b2b bi ci cctv cdn cms crm dhcp dmz dns edi erp etl ftp hmi hr hsm http hvac iam iot ip it kpi ldap mes mfa mqtt nat nfs ntp ot ' +
+  ('ad api b2b bi ci cctv cdn cms crm db dhcp dmz dns edi erp etl ftp hmi hr hsm http hvac iam iot ip it kpi ldap mes mfa mqtt nat nfs ntp ot ' +
     'pki plc pos rdp scada siem smtp sql ssh sso ups vdi vip vpn waf wan wms').split(' '),
 )
 const ownCase: Readonly<Record<string, string>> = { devops: 'DevOps', saas: 'SaaS', voip: 'VoIP', wifi: 'Wi-Fi' }

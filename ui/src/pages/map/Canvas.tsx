@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactNode, type RefObject } from 'react'
 import type { View } from '../../api/types'
 import { BoxShape } from './BoxShape'
-import { centreOn, fit, follow, zoomAt, type Camera } from './camera'
+import { around, centreOn, fit, follow, keepInSight, seeAll, zoomAt, type Camera } from './camera'
 import { Links } from './Links'
 import { Legend } from './Legend'
 import { litBy, litByTrace, type Selection, type Trace } from './selection'
@@ -31,6 +31,7 @@ export function Canvas({ view, selection, onSelect, onToggle, trace, judged, foo
   const anchor = useRef<string | undefined>(undefined)
   useCamera(view, screen, anchor, setCamera, seek)
   useSelectionInSight(view, screen, setCamera, selection)
+  useTraceInSight(view, screen, setCamera, trace)
   const drag = useDrag(setCamera, setDragging, () => onSelect(null))
   useWheel(screen, setCamera)
 
@@ -170,20 +171,13 @@ function useSelectionInSight(view: View, screen: RefObject<HTMLDivElement | null
   }, [chosen]) // not on a new view: useCamera has placed the camera then
 }
 
-/** Moves as little as needed for an opened box to be seen whole, when it can be. */
-function keepInSight(c: Camera, box: { x: number; y: number; w: number; h: number }, screen: { w: number; h: number }): Camera {
-  const margin = 40
-  const shift = (at: number, length: number, room: number) => {
-    const end = at + length
-    if (length > room - 2 * margin) return margin - at
-    if (end > room - margin) return room - margin - end
-    return at < margin ? margin - at : 0
-  }
-  return {
-    ...c,
-    x: c.x + shift(c.x + box.x * c.zoom, box.w * c.zoom, screen.w),
-    y: c.y + shift(c.y + box.y * c.zoom, box.h * c.zoom, screen.h),
-  }
+/** A path that is shown is seen from end to end. */
+function useTraceInSight(view: View, screen: RefObject<HTMLDivElement | null>, setCamera: (f: (c: Camera) => Camera) => void, trace: Trace | null) {
+  useLayoutEffect(() => {
+    const el = screen.current
+    const stops = trace === null ? [] : [...litByTrace(view, trace).boxes].flatMap((i) => view.boxes[i] ?? [])
+    if (el && stops.length > 0) setCamera((c) => seeAll(c, around(stops), { w: el.clientWidth, h: el.clientHeight }))
+  }, [trace]) // not on a new view: useCamera has placed the camera then
 }
 
 function useDrag(setCamera: (f: (c: Camera) => Camera) => void, setDragging: (d: boolean) => void, onBackground: () => void) {

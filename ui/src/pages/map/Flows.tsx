@@ -30,13 +30,18 @@ export function Flows({ from, to, service, scope }: { from: string; to: string; 
         {data.flows.map((f, i) => (
           <tr key={i}>
             <td>{time(f.first)}</td>
-            <td className="mono">{f.client}</td>
-            <td className="mono">{f.server}</td>
+            <td className={addressClass(f.client)}>{f.client}</td>
+            <td className={addressClass(f.server)}>{f.server}</td>
             <td className="num">{bytes((f.bytes[0] ?? 0) + (f.bytes[1] ?? 0))}</td>
-            <td>{f.sensor}</td>
+            <td className="sensor">{f.sensor}</td>
           </tr>
         ))}
       </tbody>
     </table>
   )
+}
+
+/** Only addresses longer than any of IPv4 with its port may be broken over lines. */
+function addressClass(address: string): string {
+  return address.length > '255.255.255.255:65535'.length ? 'mono long' : 'mono'
 }

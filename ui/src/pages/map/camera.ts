@@ -12,6 +12,15 @@ export interface Size {
   h: number
 }
 
+/** A part of the drawing, in its own units. */
+export interface Rect extends Size {
+  x: number
+  y: number
+}
+
+/** Space left around what is brought into sight, in CSS pixels. */
+const gap = 40
+
 /** Height kept free at the bottom of the screen, in CSS pixels. */
 const footer = 24
 
@@ -39,9 +48,37 @@ export function follow(camera: Camera, before: { x: number; y: number }, now: { 
 }
 
 /** The camera that has a rectangle of the drawing in the middle of the screen, large enough to read. */
-export function centreOn(camera: Camera, box: Size & { x: number; y: number }, screen: Size): Camera {
+export function centreOn(camera: Camera, box: Rect, screen: Size): Camera {
   const zoom = clamp(Math.min(Math.max(camera.zoom, 0.7), (screen.w - 80) / box.w, (screen.h - 80) / box.h))
   return { zoom, x: screen.w / 2 - (box.x + box.w / 2) * zoom, y: screen.h / 2 - (box.y + box.h / 2) * zoom }
+}
+
+/** The camera that has a rectangle in sight, moved as little as needed; one too large for the screen is seen from its beginning. */
+export function keepInSight(c: Camera, box: Rect, screen: Size): Camera {
+  const shift = (at: number, length: number, room: number) => {
+    const end = at + length
+    if (length > room - 2 * gap) return gap - at
+    if (end > room - gap) return room - gap - end
+    return at < gap ? gap - at : 0
+  }
+  return {
+    ...c,
+    x: c.x + shift(c.x + box.x * c.zoom, box.w * c.zoom, screen.w),
+    y: c.y + shift(c.y + box.y * c.zoom, box.h * c.zoom, screen.h),
+  }
+}
+
+/** As keepInSight, from further away when the rectangle is too large for the screen. */
+export function seeAll(c: Camera, box: Rect, screen: Size): Camera {
+  const zoom = clamp(Math.min(c.zoom, (screen.w - 2 * gap) / box.w, (screen.h - 2 * gap) / box.h))
+  return keepInSight({ ...c, zoom }, box, screen)
+}
+
+/** The smallest rectangle around some. */
+export function around(boxes: readonly Rect[]): Rect {
+  const x = Math.min(...boxes.map((b) => b.x))
+  const y = Math.min(...boxes.map((b) => b.y))
+  return { x, y, w: Math.max(...boxes.map((b) => b.x + b.w)) - x, h: Math.max(...boxes.map((b) => b.y + b.h)) - y }
 }
 
 function clamp(zoom: number): number {

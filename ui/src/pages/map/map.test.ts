@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Box, Link, View } from '../../api/types'
-import { centreOn, fit, follow, zoomAt } from './camera'
+import { around, centreOn, fit, follow, keepInSight, seeAll, zoomAt } from './camera'
 import { cellSize, gridOf, step, strength } from './matrix'
 import { bySameLabel } from './Proposals'
 import { presence, route, sides, weight } from './route'
@@ -59,6 +59,22 @@ it('weighs links within bounds', () => {
 })
 
 describe('camera', () => {
+  it('leaves alone what is in sight, and moves as little as needed', () => {
+    const c = { x: 0, y: 0, zoom: 1 }
+    const screen = { w: 1000, h: 800 }
+    expect(keepInSight(c, { x: 100, y: 100, w: 200, h: 100 }, screen)).toEqual(c)
+    expect(keepInSight(c, { x: 900, y: 100, w: 200, h: 100 }, screen)).toEqual({ x: -140, y: 0, zoom: 1 })
+  })
+
+  it('sees all of a path from further away', () => {
+    const path = around([{ x: 0, y: 300, w: 100, h: 50 }, { x: 1740, y: 0, w: 100, h: 50 }])
+    expect(path).toEqual({ x: 0, y: 0, w: 1840, h: 350 })
+    const c = seeAll({ x: 0, y: 100, zoom: 1 }, path, { w: 1000, h: 800 })
+    expect(c.zoom).toBeCloseTo(0.5)
+    expect(c.x).toBeCloseTo(40)
+    expect(seeAll(c, path, { w: 1000, h: 800 })).toEqual(c)
+  })
+
   it('fits without enlarging', () => {
     expect(fit({ w: 100, h: 100 }, { w: 1000, h: 800 }).zoom).toBe(1)
     expect(fit({ w: 2000, h: 100 }, { w: 1056, h: 800 }).zoom).toBeCloseTo(0.5)

@@ -91,7 +91,7 @@ function Rows({ rows, total, what }: { rows: readonly SimRow[]; total: number; w
                   </a>
                 </td>
                 <td className="num">{count(r.connections)}</td>
-                <td>{time(r.stats.last)}</td>
+                <td className="when">{time(r.stats.last)}</td>
                 <td title={r.why}>
                   {r.concern ? <span className="concern">{title(r.concern)}</span> : null}{' '}
                   {r.rule === '' ? (r.policy === '' ? r.why : `${r.policy}: default`) : `${r.policy}: ${r.rule}`}</td>
@@ -147,7 +147,7 @@ function RuleUses({ sim }: { sim: Simulation }) {
                   </span>
                 </td>
                 <td className="num">{count(r.dependencies)}</td>
-                <td>{r.lastHit === '' ? 'never' : time(r.lastHit)}</td>
+                <td className="when">{r.lastHit === '' ? 'never' : time(r.lastHit)}</td>
               </tr>
             ))}
           </tbody>
