@@ -95,12 +95,12 @@ func captures(files []string) []candidate {
 func (im *importer) fresh(ctx context.Context, s *session, files []string) ([]candidate, error) {
 	var keep []candidate
 	for _, c := range captures(files) {
-		if c.file == "-" {
+		if !rereadable(c.file) {
 			keep = append(keep, c)
 			continue
 		}
 		var err error
-		if c.hash, err = fileHash(c.file); err != nil {
+		if c.hash, err = fileHash(ctx, c.file); err != nil {
 			return nil, err
 		}
 		doc, err := s.store.LoadDocument(ctx, docImport, c.hash, 0)
@@ -209,14 +209,26 @@ func dropMap(d *flow.Drops) map[string]uint64 {
 	return m
 }
 
-func fileHash(file string) (string, error) {
+// rereadable says whether reading a file leaves it as it was: hashing a pipe, such as
+// a shell's <(command), would take away what is to be imported.
+func rereadable(file string) bool {
+	st, err := os.Stat(file)
+	return file != "-" && err == nil && st.Mode().IsRegular()
+}
+
+// fileHash is the SHA-256 of a file's content in hexadecimal, or the cause for which
+// ctx ended: a capture can take minutes to read.
+func fileHash(ctx context.Context, file string) (string, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
+	defer context.AfterFunc(ctx, func() { f.Close() })()
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	if _, err := io.Copy(h, f); ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	} else if err != nil {
 		return "", fmt.Errorf("read %s: %w", file, err)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
