@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bulkhead/bulkhead/collector/capture/capturetest"
@@ -74,5 +76,9 @@ func ourImport(out []byte) string {
 	if err := json.Unmarshal(out, &got); err != nil {
 		return "no report: " + oneLine(err)
 	}
-	return fmt.Sprintf("%d packets, %d records, %d reasons to drop", got.Packets, got.Records, len(got.Drops))
+	note := fmt.Sprintf("%d packets, %d records", got.Packets, got.Records)
+	for _, reason := range slices.Sorted(maps.Keys(got.Drops)) {
+		note += fmt.Sprintf(", %d %s", got.Drops[reason], reason)
+	}
+	return note
 }
