@@ -122,13 +122,31 @@ func (c *calico) half(i int, h *half) {
 	if h.way == policy.Outbound {
 		section, side, kind = "egress", "destination", "Egress"
 	}
+	services := c.services(h)
+	if len(services) == 0 && len(h.rule.Services) > 0 {
+		return
+	}
 	var rules list
 	for _, peer := range c.peers(h) {
-		rules = append(rules, calicoRules(action, side, peer, h.rule.Services)...)
+		rules = append(rules, calicoRules(action, side, peer, services)...)
 	}
 	if len(rules) > 0 {
 		c.add(h.policy, h.name(i), order, subject, list{kind}, section, rules)
 	}
+}
+
+// services are those of a rule whose ports can be said.
+func (c *calico) services(h *half) (out []policy.Service) {
+	for _, s := range h.rule.Services {
+		ok := true
+		if transports(s.Proto) {
+			s, ok = c.withoutPortZero(h, s)
+		}
+		if ok {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // peers are the entity parts of the other side, one rule each.
@@ -207,7 +225,7 @@ func calicoRules(action, side string, peer fields, services []policy.Service) (o
 			return list{entity(nil)}
 		case s.Proto == flow.ICMP || s.Proto == flow.ICMPv6:
 			out = append(out, calicoICMP(entity(nil), s)...)
-		case !flow.HasPorts(s.Proto):
+		case !transports(s.Proto):
 			out = append(out, append(entity(nil), "protocol", int(s.Proto)))
 		case s.From == 0 && s.To == 65535:
 			out = append(out, append(entity(nil), "protocol", protocolName(s.Proto)))

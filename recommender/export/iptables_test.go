@@ -223,7 +223,7 @@ func randomInput(t *rapid.T) export.Input {
 			r := policy.Rule{Name: "r" + strconv.Itoa(j), Action: policy.Action(rapid.IntRange(0, 2).Draw(t, "action")),
 				From: []policy.Peer{randomPeer(t)}, To: []policy.Peer{randomPeer(t), randomPeer(t)}}
 			for range rapid.IntRange(0, 2).Draw(t, "services") {
-				s, _ := policy.ParseService(rapid.SampledFrom([]string{"tcp/443", "dns", "tcp/1000-2000", "ping", "icmp/3/4", "icmpv6/128", "udp", "any", "47", "tcp/80", "tcp/22"}).Draw(t, "service"))
+				s, _ := policy.ParseService(rapid.SampledFrom([]string{"tcp/443", "dns", "tcp/1000-2000", "ping", "icmp/3/4", "icmpv6/128", "udp", "any", "47", "tcp/80", "tcp/22", "tcp/0", "udp/0-1"}).Draw(t, "service"))
 				r.Services = append(r.Services, s...)
 			}
 			p.Rules = append(p.Rules, r)

@@ -186,7 +186,11 @@ func (l *labelled) transport(h *half, icmp bool) (kept []policy.Service, all, ok
 		switch {
 		case s.Proto == 0:
 			return nil, true, true
-		case s.Proto == flow.TCP || s.Proto == flow.UDP || s.Proto == flow.SCTP, icmp && (s.Proto == flow.ICMP || s.Proto == flow.ICMPv6):
+		case transports(s.Proto):
+			if s, ok := l.withoutPortZero(h, s); ok {
+				kept = append(kept, s)
+			}
+		case icmp && (s.Proto == flow.ICMP || s.Proto == flow.ICMPv6):
 			kept = append(kept, s)
 		default:
 			if h.rule.Action == policy.Allow {
@@ -197,6 +201,26 @@ func (l *labelled) transport(h *half, icmp bool) (kept []policy.Service, all, ok
 		}
 	}
 	return kept, false, len(kept) > 0
+}
+
+// transports reports whether these targets know the protocol's ports.
+func transports(proto uint8) bool {
+	return proto == flow.TCP || proto == flow.UDP || proto == flow.SCTP
+}
+
+// withoutPortZero takes port 0 out of a range of ports: in these targets it is no
+// port, or every one. Not ok when nothing is left.
+func (l *labelled) withoutPortZero(h *half, s policy.Service) (policy.Service, bool) {
+	if s.From > 0 || s.To == 65535 {
+		return s, true
+	}
+	if h.rule.Action == policy.Allow {
+		l.lose("%s/%s: port 0 of %s cannot be said and is left out", h.policy.Name, h.rule.Name, s)
+	} else {
+		l.lose("%s/%s: port 0 of %s cannot be denied here: WIDER than the policy where something allows it", h.policy.Name, h.rule.Name, s)
+	}
+	s.From = 1
+	return s, s.To > 0
 }
 
 // protocolName is the upper-case name Kubernetes uses.
