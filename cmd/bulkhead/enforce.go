@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -87,10 +88,15 @@ func (e *enforcing) run(ctx context.Context, file string) error {
 	return e.withEnforcer(func(f *enforcer.Enforcer) error { return e.apply(ctx, f, set, host) })
 }
 
+// readPolicy reads a policy file. An empty file is refused: it is what a command that
+// failed leaves behind, and enforcing it would lift every rule.
 func readPolicy(file string) (*policy.Set, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, usageError{err}
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, usagef("%s: is empty", file)
 	}
 	set, err := policy.Parse(data, file)
 	if err != nil {

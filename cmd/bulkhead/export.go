@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ func exportCmd(a *app) *cobra.Command {
 		Long: "Writes a policy in another form. What the form cannot say is listed on standard error\nand in the file; nothing is widened silently.\n\nFormats:\n" + formatList(),
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !slices.ContainsFunc(exportFormats(), func(f export.Format) bool { return f.Name == format }) {
+				return usagef("--format: unknown export format %q; `bulkhead export --help` lists them", format)
+			}
 			set, err := readPolicy(args[0])
 			if err != nil {
 				return err

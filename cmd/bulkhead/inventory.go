@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -36,7 +38,7 @@ func inventoryCmd(a *app) *cobra.Command {
 				for _, l := range diff {
 					fmt.Fprintln(a.out, printable(l))
 				}
-				if dryRun || len(diff) == 0 && len(before.Networks) == len(next.Networks) {
+				if dryRun || len(diff) == 0 && sameJSON(&before, next) {
 					return nil
 				}
 				return s.saveInventory(cmd.Context(), next, "imported "+args[0])
@@ -74,6 +76,9 @@ func readInventoryAs(file, format, rules string) (*topology.Inventory, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
+	if len(bytes.TrimSpace(data)) == 0 { // what a command that failed leaves behind
+		return nil, usagef("%s: is empty; an inventory of nobody is written `workloads: []`", file)
+	}
 	inv, err := inventory.Read(data, file, format)
 	if err != nil {
 		return nil, usageError{err}
@@ -93,30 +98,46 @@ func readInventoryAs(file, format, rules string) (*topology.Inventory, error) {
 	return inv, nil
 }
 
-// inventoryDiff says in lines what workloads come, go and change.
+// inventoryDiff says in lines what workloads and networks come, go and change.
 func inventoryDiff(old, new *topology.Inventory) []string {
+	lines := diffLines(old.Workloads, new.Workloads, func(w *topology.Workload) (string, string) { return w.ID, workloadLine(w) })
+	return append(lines, diffLines(old.Networks, new.Networks, func(n *topology.Network) (string, string) {
+		return n.Name, strings.TrimSpace(fmt.Sprintf("network %s %v %v inside=%v [%s]", n.Name, n.Prefixes, n.Domains, n.Inside, n.Labels))
+	})...)
+}
+
+// diffLines compares two lists by the key and the line that of gives for an element.
+func diffLines[T any](old, new []T, of func(*T) (key, line string)) []string {
 	before := map[string]string{}
-	for i := range old.Workloads {
-		before[old.Workloads[i].ID] = workloadLine(&old.Workloads[i])
+	for i := range old {
+		key, line := of(&old[i])
+		before[key] = line
 	}
 	var lines []string
-	for i := range new.Workloads {
-		w := &new.Workloads[i]
-		line := workloadLine(w)
-		switch was, known := before[w.ID]; {
+	for i := range new {
+		key, line := of(&new[i])
+		switch was, known := before[key]; {
 		case !known:
 			lines = append(lines, "+ "+line)
 		case was != line:
 			lines = append(lines, "- "+was, "+ "+line)
 		}
-		delete(before, w.ID)
+		delete(before, key)
 	}
-	for i := range old.Workloads {
-		if line, gone := before[old.Workloads[i].ID]; gone {
+	for i := range old {
+		key, _ := of(&old[i])
+		if line, gone := before[key]; gone {
 			lines = append(lines, "- "+line)
 		}
 	}
 	return lines
+}
+
+// sameJSON says whether two inventories would be stored alike.
+func sameJSON(a, b *topology.Inventory) bool {
+	x, err1 := json.Marshal(a)
+	y, err2 := json.Marshal(b)
+	return err1 == nil && err2 == nil && bytes.Equal(x, y)
 }
 
 func workloadLine(w *topology.Workload) string {

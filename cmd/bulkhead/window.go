@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -56,7 +57,11 @@ func parseInstant(s string, newest flow.Time) (flow.Time, error) {
 func parseSpan(s string) (time.Duration, error) {
 	for suffix, unit := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
 		if n, ok := strings.CutSuffix(s, suffix); ok {
-			if v, err := strconv.ParseFloat(n, 64); err == nil && v >= 0 {
+			v, err := strconv.ParseFloat(n, 64)
+			if err == nil && v*float64(unit) >= math.MaxInt64 {
+				return 0, usagef("%q is longer than 292 years", s)
+			}
+			if err == nil && v >= 0 {
 				return time.Duration(v * float64(unit)), nil
 			}
 		}

@@ -28,6 +28,9 @@ func TestWindow(t *testing.T) {
 		{"1d", "2d", 0, 0},
 		{"soon", "", 0, 0},
 		{"-3h", "", 0, 0},
+		{"99999999999999d", "", 0, 0},
+		{"200000d", "", 0, 0},
+		{"NaNd", "", 0, 0},
 	} {
 		w := window{c.since, c.until}
 		from, to, err := w.resolve(newest, 24*time.Hour)
