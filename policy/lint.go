@@ -155,12 +155,12 @@ func grantsControl(s Service) bool {
 
 // against compares r with another rule x that is judged wherever r is.
 func (c *checker) against(p *Policy, r *Rule, o *Policy, x *Rule) {
+	if o.Stage < p.Stage || !x.covers(c.set, r) {
+		return // a rule of an earlier stage does not decide what r decides
+	}
 	name := fmt.Sprintf("%q", x.Name)
 	if o.Name != p.Name {
 		name += fmt.Sprintf(" of policy %q", o.Name)
-	}
-	if o.Stage < p.Stage || !x.covers(c.set, r) {
-		return // a rule of an earlier stage does not decide what r decides
 	}
 	same := r.covers(c.set, x)
 	switch {
@@ -175,7 +175,7 @@ func (c *checker) against(p *Policy, r *Rule, o *Policy, x *Rule) {
 
 // covers reports whether x matches whatever r matches.
 func (x *Rule) covers(set *Set, r *Rule) bool {
-	return (x.Process == "" || x.Process == r.Process) && peersCover(set, x.From, r.From) && peersCover(set, x.To, r.To) && servicesCover(x.Services, r.Services)
+	return (x.Process == "" || x.Process == r.Process) && servicesCover(x.Services, r.Services) && peersCover(set, x.From, r.From) && peersCover(set, x.To, r.To)
 }
 
 func peersCover(set *Set, big, small []Peer) bool {
