@@ -279,7 +279,10 @@ func servicesCover(big, small []Service) bool {
 	if len(small) == 0 {
 		small = []Service{{To: 65535}}
 	}
-	all := united(slices.Clone(big))
+	all := big
+	if len(big) > 1 {
+		all = united(slices.Clone(big))
+	}
 	for _, s := range small {
 		if !slices.ContainsFunc(all, func(b Service) bool { return b.Proto == 0 || (b.Proto == s.Proto && b.From <= s.From && s.To <= b.To) }) {
 			return false
