@@ -246,6 +246,9 @@ func rollbackCmd(a *app) *cobra.Command {
 		Use: "rollback", Short: "Take the waiting change back, or return to an earlier version", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withEnforcer(func(f *enforcer.Enforcer) error {
+				if p := f.Status().Pending; p != nil && to != 0 {
+					return usagef("rollback: version %d waits to be confirmed: confirm it, or roll it back without --to, first", p.Number)
+				}
 				if err := f.Rollback(cmd.Context(), to, why); err != nil {
 					return fmt.Errorf("rollback: %w", err)
 				}

@@ -60,7 +60,7 @@ func (s *session) listExporters(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var rows [][]string
+	rows := [][]string{}
 	for _, h := range health {
 		if h.Kind == kindExporter || h.Kind == kindUnknown {
 			c := h.Counters

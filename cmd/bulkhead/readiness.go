@@ -19,6 +19,9 @@ func readinessCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "readiness", Short: "Have we watched long enough to enforce? Per application, with what is likely still unseen", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if horizon < 1 {
+				return usagef("--days %d: want one or more", horizon)
+			}
 			return a.with(cmd.Context(), func(s *session) error {
 				m, probes, err := s.windowMap(cmd.Context(), &w)
 				if err != nil {
@@ -70,6 +73,9 @@ func tightenCmd(a *app) *cobra.Command {
 			var loose policy.Level
 			if err := loose.UnmarshalText([]byte(from)); err != nil {
 				return usagef("--from: %v", err)
+			}
+			if loose >= opt.Level {
+				return usagef("tighten: %s is not tighter than %s", opt.Level, loose)
 			}
 			return a.with(cmd.Context(), func(s *session) error {
 				m, probes, err := s.windowMap(cmd.Context(), &w)

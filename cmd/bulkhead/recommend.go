@@ -105,6 +105,9 @@ func (s *session) recommend(ctx context.Context, w *window, opt recommender.Opti
 		return nil, nil, err
 	}
 	rec, err := recommender.Recommend(m, probes, opt)
+	if err == nil && len(opt.Scope) > 0 && len(rec.Set.Policies) == 0 {
+		err = usagef("--scope %s: no application on the map has these labels; `bulkhead map` lists them", opt.Scope)
+	}
 	return rec, m, err
 }
 

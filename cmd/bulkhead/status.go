@@ -38,6 +38,9 @@ func (s *session) status(ctx context.Context) error {
 		return err
 	}
 	if s.app.json {
+		if health == nil {
+			health = []store.SensorHealth{}
+		}
 		return s.app.printJSON(map[string]any{"store": s.engine.String(), "first": first, "last": last, "records": rows, "sensors": health})
 	}
 	fmt.Fprintf(s.app.out, "store: %s\nrecords: %d, from %s to %s\n\n", s.engine, rows, day(first), day(last))
