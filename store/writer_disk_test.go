@@ -51,7 +51,7 @@ func TestSpoolDiskFull(t *testing.T) {
 	testenv.Need(t, "engine", "root")
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("mount tmpfs: %v", err)
+		testenv.Unable(t, "mount tmpfs: %v", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
 	s := open(t)
@@ -83,7 +83,7 @@ func TestEngineDiskFull(t *testing.T) {
 	testenv.Need(t, "engine", "root")
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=96m"); err != nil {
-		t.Skipf("mount tmpfs: %v", err)
+		testenv.Unable(t, "mount tmpfs: %v", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
 	e, stop, err := engine.Start(t.Context(), engine.Options{Dir: dir})

@@ -63,7 +63,7 @@ func TestOwnedTable(t *testing.T) {
 	first := own()
 	if !first.own {
 		first.Close()
-		t.Skip("this kernel has no persistent owned tables (6.9)")
+		testenv.Unable(t, "this kernel has no persistent owned tables (6.9)")
 	}
 	attack := func() error {
 		_, err := s.Try("", "nft", "delete table inet bulkhead")

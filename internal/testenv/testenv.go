@@ -100,3 +100,13 @@ func EngineLibrary() string {
 	}
 	return filepath.Join(cache, "bulkhead", "libchdb.so")
 }
+
+// Unable skips t because the machine turned out not to be able to do what it
+// needs, unless REQUIRE is "all": then the test fails.
+func Unable(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if required("all") {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
