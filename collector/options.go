@@ -51,4 +51,4 @@ type Options struct {
 
 // DefaultExportPorts are where exporters send to: NetFlow 2055 and what vendors
 // use besides, IPFIX 4739 (RFC 7011 §10.3), sFlow 6343.
-var DefaultExportPorts = []uint16{2055, 2056, 4432, 4739, 6343, 9025, 9555, 9995, 9996}
+var DefaultExportPorts = netflow.Ports[:]

@@ -120,32 +120,3 @@ func ended(w *topology.Workload, t flow.Time) bool {
 	}
 	return len(w.Addresses) > 0
 }
-
-// Rhythms of a dependency; see Rhythm.
-const (
-	RhythmSteady     = "steady"
-	RhythmHours      = "working-hours"
-	RhythmDaily      = "daily" // about once a day: nightly jobs
-	RhythmOccasional = "occasional"
-	RhythmOnce       = "once"
-)
-
-// Rhythm classes a dependency by on how many days and in how many hours of the
-// window it was seen. It tells month-end jobs from one-offs only when the window
-// holds more than one month's end.
-func Rhythm(s *flow.EdgeStats, since, until flow.Time) string {
-	const day = 24 * time.Hour
-	days := max(float64(until.Sub(since))/float64(day), 1)
-	perDay := float64(s.Hours) / float64(max(s.Days, 1))
-	switch share := float64(s.Days) / days; {
-	case s.Days <= 1 && days > 2:
-		return RhythmOnce
-	case share < 0.4:
-		return RhythmOccasional
-	case perDay >= 16:
-		return RhythmSteady
-	case perDay >= 3:
-		return RhythmHours
-	}
-	return RhythmDaily
-}

@@ -2,9 +2,7 @@ package mapper_test
 
 import (
 	"testing"
-	"time"
 
-	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/internal/scenario"
 	"github.com/bulkhead/bulkhead/mapper"
 	"github.com/bulkhead/bulkhead/topology"
@@ -38,17 +36,5 @@ func TestHygiene(t *testing.T) {
 	}
 	if got["shop-db01 mislabelled"] != "" {
 		t.Error("a rightly labelled workload is called mislabelled")
-	}
-}
-
-func TestRhythm(t *testing.T) {
-	const week = flow.Time(7 * 24 * time.Hour)
-	for _, c := range []struct {
-		days, hours uint32
-		want        string
-	}{{1, 1, mapper.RhythmOnce}, {2, 4, mapper.RhythmOccasional}, {7, 7, mapper.RhythmDaily}, {5, 45, mapper.RhythmHours}, {7, 160, mapper.RhythmSteady}} {
-		if got := mapper.Rhythm(&flow.EdgeStats{Days: c.days, Hours: c.hours}, 1, week+1); got != c.want {
-			t.Errorf("%d days, %d hours: %s, want %s", c.days, c.hours, got, c.want)
-		}
 	}
 }
