@@ -109,6 +109,7 @@ func (b *backend) refresh(ctx context.Context) error {
 	}
 	m, probes, err := b.s.estateMap(ctx)
 	if err != nil {
+		b.decided() // what changed is still not on the map
 		if errors.Is(err, errNothingRecorded) {
 			return httpapi.Errorf(httpapi.CodeNotReady, "%v", err)
 		}
