@@ -165,6 +165,9 @@ func (e *enforcing) apply(ctx context.Context, f *enforcer.Enforcer, set *policy
 		return fmt.Errorf("enforce: %w", err)
 	}
 	e.say("version %d is in the kernel, read back and equal", v.Number)
+	if err := e.warnOfOthers(); err != nil {
+		return err
+	}
 	if v.Deadline.IsZero() {
 		return nil
 	}
@@ -174,6 +177,20 @@ func (e *enforcing) apply(ctx context.Context, f *enforcer.Enforcer, set *policy
 	e.say("not confirmed: at %s the kernel falls back to monitor by itself, unless you run `bulkhead confirm` before",
 		v.Deadline.Local().Format(time.TimeOnly))
 	return nil
+}
+
+// warnOfOthers names foreign tables that can drop what the policy allows.
+func (e *enforcing) warnOfOthers() (err error) {
+	k, err := nft.Open(0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, k.Close()) }()
+	others, err := k.Obstacles()
+	for _, o := range others {
+		fmt.Fprintf(e.err, "note: what the policy allows may be dropped by another: %s\n", o)
+	}
+	return err
 }
 
 // manage shows or ends what is in force.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -48,17 +50,42 @@ func (h *hostFlags) host(ctx context.Context, set *policy.Set) (nft.Host, error)
 		host.Mode = nft.ModeGateway
 		return host, nil
 	}
-	if len(host.Self) > 0 {
-		return host, nil
-	}
-	if host.Self, err = localWorkloads(members); err != nil {
-		return host, err
+	if len(host.Self) == 0 {
+		if host.Self, err = localWorkloads(members); err != nil {
+			return host, err
+		}
 	}
 	if len(host.Self) == 0 {
 		h.app.say("no known workload has an address of this machine: compiling for a gateway (name one with --workload)")
 		host.Mode = nft.ModeGateway
+		return host, nil
 	}
-	return host, nil
+	host.Cgroups, err = localUnits(set)
+	return host, err
+}
+
+// localUnits finds the control groups of the units that rules name. A machine
+// without cgroup v2 has none; the ruleset then says what it cannot match.
+func localUnits(set *policy.Set) (map[string]nft.Cgroup, error) {
+	var units []string
+	for i := range set.Policies {
+		for j := range set.Policies[i].Rules {
+			if u := set.Policies[i].Rules[j].Process; u != "" {
+				units = append(units, u)
+			}
+		}
+	}
+	if len(units) == 0 {
+		return nil, nil
+	}
+	root, err := nft.CgroupRoot()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return nft.FindCgroups(root, units)
 }
 
 // members are who selectors resolve to: the inventory file's workloads, or the

@@ -35,3 +35,17 @@ func (k *Kernel) Apply(context.Context, Ruleset) (Applied, error) {
 func (k *Kernel) Remove(context.Context) error    { return errors.ErrUnsupported }
 func (k *Kernel) Drift(*Ruleset) (Changes, error) { return Changes{}, errors.ErrUnsupported }
 func (k *Kernel) Generation() (uint32, error)     { return 0, errors.ErrUnsupported }
+
+// Obstacle is a foreign base chain that can drop; there are none here.
+type Obstacle struct{}
+
+func (Obstacle) String() string { return "" }
+
+// Obstacles fails, as Open does.
+func (k *Kernel) Obstacles() ([]Obstacle, error) { return nil, errors.ErrUnsupported }
+
+// CgroupRoot fails: control groups are part of Linux.
+func CgroupRoot() (string, error) { return "", errors.ErrUnsupported }
+
+// FindCgroups fails, as CgroupRoot does.
+func FindCgroups(string, []string) (map[string]Cgroup, error) { return nil, errors.ErrUnsupported }
