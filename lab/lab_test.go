@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -168,6 +169,7 @@ func TestLeftoversOfTheDeadAreSwept(t *testing.T) {
 	if err := sleeper.Start(); err != nil {
 		t.Fatal(err)
 	}
+	awaitCommand(t, sleeper.Process.Pid, "sleep")
 	up(t, lab.Options{WithoutTap: true, Topology: &lab.Topology{Segments: []string{"a"}, Hosts: []lab.HostSpec{{Name: "x", Segment: "a"}}}})
 	if len(namespaces(t, left)) > 0 {
 		t.Errorf("%s is still there", left)
@@ -175,4 +177,21 @@ func TestLeftoversOfTheDeadAreSwept(t *testing.T) {
 	if err := sleeper.Wait(); err == nil {
 		t.Error("a process in it ended by itself, want killed")
 	}
+}
+
+// awaitCommand waits until a process runs the named program, which "ip netns exec"
+// does only once it has entered the namespace (proc(5), /proc/pid/comm).
+func awaitCommand(t *testing.T, pid int, name string) {
+	t.Helper()
+	for range 600 {
+		comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.TrimSpace(string(comm)) == name {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("process %d does not become %s", pid, name)
 }
