@@ -32,12 +32,8 @@ type app struct {
 
 const rootHelp = `Bulkhead watches a network passively, draws the map of which workload depends on
 which, recommends least-privilege rules with the traffic behind each, shows on
-recorded traffic what they would break, and enforces them with a way back.
-
-  discover   import, sense, status, map
-  design     recommend, policy, simulate, reach, export
-  monitor    enforce --mode monitor
-  enforce    enforce --mode enforce, confirm, rollback`
+recorded traffic what they would break, and enforces them with a way back:
+discover, design, monitor, enforce.`
 
 func newRoot(in io.Reader, out, errOut io.Writer) *cobra.Command {
 	a := &app{in: in, out: out, err: errOut}
@@ -60,7 +56,7 @@ func newRoot(in io.Reader, out, errOut io.Writer) *cobra.Command {
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what the program does")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 
-	root.AddCommand(verbs(a)...)
+	addVerbs(root, a)
 	root.AddCommand(exitCodesHelp())
 	usageArgs(root)
 	return root
