@@ -94,6 +94,10 @@ type Record struct {
 	Sensor string
 	// Source says how it was seen.
 	Source Source
+
+	// ClientProcess and ServerProcess name the program at that end where the host
+	// itself told: its unit ("nginx.service") or its command; "" usually.
+	ClientProcess, ServerProcess string
 }
 
 // Established reports whether the record stands for a dependency rather than an
@@ -107,5 +111,6 @@ func (r *Record) Reverse(why Evidence, confidence uint8) {
 	r.ClientBytes, r.ServerBytes = r.ServerBytes, r.ClientBytes
 	r.ClientFlags, r.ServerFlags = r.ServerFlags, r.ClientFlags
 	r.ClientWorkload, r.ServerWorkload = r.ServerWorkload, r.ClientWorkload
+	r.ClientProcess, r.ServerProcess = r.ServerProcess, r.ClientProcess
 	r.Evidence, r.Confidence = why, confidence
 }

@@ -87,6 +87,7 @@ func (m Migration) Statements(target Target) ([]string, error) {
 //	{{engine "MergeTree"}}  table engine, replicated on a cluster
 //	{{dedup}}               the settings that make re-sent batches count once
 //	{{distributed "flows" "KEY"}}  the Distributed table before a local one
+//	{{distributedColumn "flows" "NAME TYPE"}}  a column added to that Distributed table
 func (t Target) functions() template.FuncMap {
 	return template.FuncMap{
 		"local":  t.local,
@@ -99,6 +100,12 @@ func (t Target) functions() template.FuncMap {
 			}
 			return fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s%s AS %s ENGINE = Distributed(%s, currentDatabase(), %s, %s);",
 				table, t.on(), t.local(table), t.Cluster, t.local(table), key)
+		},
+		"distributedColumn": func(table, column string) string {
+			if t.Cluster == "" {
+				return ""
+			}
+			return fmt.Sprintf("ALTER TABLE %s%s ADD COLUMN IF NOT EXISTS %s;", table, t.on(), column)
 		},
 	}
 }

@@ -42,12 +42,20 @@ type flowColumns struct {
 	natClient, natServer           proto.ColIPv6 // :: for none
 	natClientPort, natServerPort   proto.ColUInt16
 	sensor                         sensorColumn
+	clientProcess, serverProcess   sensorColumn
 }
 
 func newFlowColumns() *flowColumns {
 	c := &flowColumns{}
-	c.sensor.init()
+	for _, names := range []*sensorColumn{&c.sensor, &c.clientProcess, &c.serverProcess} {
+		names.init()
+	}
 	return c
+}
+
+// distinct is how many names the fullest dictionary of the batch holds.
+func (c *flowColumns) distinct() int {
+	return max(c.sensor.distinct(), c.clientProcess.distinct(), c.serverProcess.distinct())
 }
 
 func (c *flowColumns) table() string { return "flows" }
@@ -89,6 +97,8 @@ func (c *flowColumns) append(r *flow.Record) {
 	c.natClientPort = append(c.natClientPort, r.NAT.ClientPort)
 	c.natServerPort = append(c.natServerPort, r.NAT.ServerPort)
 	c.sensor.append(r.Sensor)
+	c.clientProcess.append(r.ClientProcess)
+	c.serverProcess.append(r.ServerProcess)
 }
 
 // optional is an address that may be missing, as the tables keep it: "::" for
@@ -128,7 +138,7 @@ func (c *flowColumns) record(i int) flow.Record {
 		ClientWorkload: c.clientWorkload[i], ServerWorkload: c.serverWorkload[i],
 		NAT: flow.NAT{Client: given(c.natClient[i]), Server: given(c.natServer[i]),
 			ClientPort: c.natClientPort[i], ServerPort: c.natServerPort[i]},
-		Sensor: c.sensor.row(i),
+		Sensor: c.sensor.row(i), ClientProcess: c.clientProcess.row(i), ServerProcess: c.serverProcess.row(i),
 	}
 }
 
@@ -158,6 +168,22 @@ func (c *flowColumns) all() []namedColumn {
 		{"nat_client", &c.natClient}, {"nat_server", &c.natServer},
 		{"nat_client_port", &c.natClientPort}, {"nat_server_port", &c.natServerPort},
 		{"sensor", &c.sensor},
+		{"client_process", &c.clientProcess}, {"server_process", &c.serverProcess},
+	}
+}
+
+// withoutProcesses are the columns before programs were recorded: what a spool
+// file of version 2 holds.
+func (c *flowColumns) withoutProcesses() []namedColumn {
+	all := c.all()
+	return all[:len(all)-2]
+}
+
+// noProcesses fills in that no program is known for the rows read.
+func (c *flowColumns) noProcesses() {
+	for range c.rows() {
+		c.clientProcess.append("")
+		c.serverProcess.append("")
 	}
 }
 

@@ -33,7 +33,7 @@ func TestMigrateAgainChangesNothing(t *testing.T) {
 
 // A migration killed after any statement is finished by the next start.
 func TestMigrateKilledAtAnyStatement(t *testing.T) {
-	for n := 0; n < 12; n++ {
+	for n := 0; n < 16; n++ {
 		s := openEmpty(t)
 		if err := s.MigrateUpTo(t.Context(), n); err != nil {
 			t.Fatalf("%d statements: %v", n, err)

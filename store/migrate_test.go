@@ -59,6 +59,15 @@ func (s *Store) MigrateUpTo(ctx context.Context, n int) error {
 	return nil
 }
 
+// MigrateTo is Migrate by a program that knew only the first migrations.
+func (s *Store) MigrateTo(ctx context.Context, version int) error {
+	all, err := schemas.Migrations()
+	if err != nil {
+		return err
+	}
+	return s.migrate(ctx, all[:version])
+}
+
 // Pretend records that a newer program migrated the database.
 func (s *Store) Pretend(ctx context.Context, version int) error {
 	return s.conn.Exec(ctx, "INSERT INTO schema_migrations (version, name, hash) VALUES (?, 'future', 'x')", uint32(version))

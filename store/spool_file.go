@@ -26,7 +26,9 @@ const (
 	spoolMagic   = "BULKSPL1"
 	headerBytes  = 56
 	footerBytes  = 16
-	spoolVersion = 2 // columns in the order of newColumns; another order is another version
+	spoolVersion = 3 // columns in the order of newColumns; another order is another version
+	// spoolWithoutProcesses is the version before flows named programs; still read.
+	spoolWithoutProcesses = 2
 )
 
 // nativeRevision is the protocol revision whose block layout spool files have: no
@@ -63,9 +65,10 @@ func newColumns(code uint32) (columns, error) {
 }
 
 type spoolHeader struct {
-	code uint32
-	rows uint32
-	id   batchID
+	version uint32 // of a file read; a file written has spoolVersion
+	code    uint32
+	rows    uint32
+	id      batchID
 }
 
 func (h spoolHeader) encode() []byte {
@@ -85,8 +88,9 @@ func decodeHeader(b []byte) (h spoolHeader, err error) {
 		binary.LittleEndian.Uint32(b[headerBytes-4:]) != crc32.Checksum(b[:headerBytes-4], castagnoli) {
 		return h, fmt.Errorf("%w: header", errCorrupt)
 	}
-	if v := binary.LittleEndian.Uint32(b[8:]); v != spoolVersion {
-		return h, fmt.Errorf("%w: format %d", errCorrupt, v)
+	h.version = binary.LittleEndian.Uint32(b[8:])
+	if h.version != spoolVersion && h.version != spoolWithoutProcesses {
+		return h, fmt.Errorf("%w: format %d", errCorrupt, h.version)
 	}
 	h.code = binary.LittleEndian.Uint32(b[12:])
 	h.rows = binary.LittleEndian.Uint32(b[16:])
@@ -210,8 +214,16 @@ func readSpoolFile(path string) (batchID, columns, error) {
 	}
 	var block proto.Block
 	r := proto.NewReader(bufio.NewReaderSize(f, 1<<18))
-	if err := block.DecodeBlock(r, nativeRevision, c.result()); err != nil {
+	result := c.result()
+	flows, old := c.(*flowColumns)
+	if old = old && head.version == spoolWithoutProcesses; old {
+		result = toResults(flows.withoutProcesses())
+	}
+	if err := block.DecodeBlock(r, nativeRevision, result); err != nil {
 		return head.id, nil, fmt.Errorf("%s: %w: %w", path, errCorrupt, err)
+	}
+	if old {
+		flows.noProcesses()
 	}
 	if uint32(c.rows()) != head.rows {
 		return head.id, nil, fmt.Errorf("%s: %w: %d rows, header says %d", path, errCorrupt, c.rows(), head.rows)

@@ -1,12 +1,16 @@
 package store
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bulkhead/bulkhead/flow"
@@ -19,7 +23,7 @@ func sample(i int) flow.Record {
 		Key: flow.Key{Client: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), Server: netip.MustParseAddr("2001:db8::1"),
 			ClientPort: uint16(i), ServerPort: 443, Proto: flow.TCP, Scope: 3},
 		ClientBytes: uint64(i), Outcome: flow.Refused, Evidence: flow.EvidenceSYN, Sensor: []string{"a", "", "bb"}[i%3],
-		ClientWorkload: 7, SamplingRate: 100, VNI: 1 << 30,
+		ClientWorkload: 7, SamplingRate: 100, VNI: 1 << 30, ServerProcess: []string{"nginx.service", ""}[i%2],
 	}
 }
 
@@ -65,6 +69,47 @@ func TestSpoolFileRoundTrip(t *testing.T) {
 		if b, _ := os.ReadFile(again); string(a) != string(b) {
 			t.Errorf("%d rows: the second copy differs", n)
 		}
+	}
+}
+
+// beforeProcesses are flows as a program of before spooled them.
+type beforeProcesses struct{ *flowColumns }
+
+func (c beforeProcesses) input() proto.Input { return toInput(c.withoutProcesses()) }
+
+// A spool written before flows named programs drains after the upgrade.
+func TestSpoolFileOfBeforeProcessesIsRead(t *testing.T) {
+	c := newFlowColumns()
+	for i := range 3 {
+		r := sample(i)
+		c.append(&r)
+	}
+	var b bytes.Buffer
+	if _, err := encodeBatch(&b, batchID{seq: 7}, beforeProcesses{c}); err != nil {
+		t.Fatal(err)
+	}
+	file := b.Bytes()
+	sum := func(p []byte) uint32 { return crc32.Checksum(p, castagnoli) }
+	binary.LittleEndian.PutUint32(file[8:], spoolWithoutProcesses)
+	binary.LittleEndian.PutUint32(file[headerBytes-4:], sum(file[:headerBytes-4]))
+	binary.LittleEndian.PutUint32(file[len(file)-4:], sum(file[:len(file)-footerBytes]))
+	path := filepath.Join(t.TempDir(), "old"+batchSuffix)
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, got, err := readSpoolFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		want := sample(i)
+		want.ServerProcess = ""
+		if d := cmp.Diff(want, got.(*flowColumns).record(i), sameAddr); d != "" {
+			t.Errorf("row %d (-want +got):\n%s", i, d)
+		}
+	}
+	if in := got.input(); in[len(in)-1].Data.Rows() != 3 {
+		t.Errorf("%d programs for 3 rows", in[len(in)-1].Data.Rows())
 	}
 }
 

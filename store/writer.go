@@ -188,7 +188,7 @@ func (w *Writer) record(r *flow.Record) {
 	}
 	cols.append(r)
 	w.stats.Pending++
-	if len(cols.id) >= w.opt.BatchRows || len(f.days) >= maxBatchDays || cols.sensor.distinct() >= maxSensors {
+	if len(cols.id) >= w.opt.BatchRows || len(f.days) >= maxBatchDays || cols.distinct() >= maxSensors {
 		w.seal("flows")
 	}
 }
