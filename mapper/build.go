@@ -31,6 +31,8 @@ type Decisions struct {
 	// Pins hold nodes in a group that was accepted as right: nodes with the same
 	// pin are never in two applications, nodes with different pins never in one.
 	Pins map[string]string `json:"pins,omitempty" yaml:"pins,omitempty"`
+	// Names are what accepted groups are called, by pin.
+	Names map[string]string `json:"names,omitempty" yaml:"names,omitempty"`
 	// Refused holds, by node and label key, a value that was proposed and that a
 	// person refused: it is not proposed again.
 	Refused map[string]map[string]string `json:"refused,omitempty" yaml:"refused,omitempty"`

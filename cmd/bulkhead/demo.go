@@ -13,7 +13,6 @@ import (
 	"github.com/bulkhead/bulkhead/httpapi"
 	"github.com/bulkhead/bulkhead/internal/scenario"
 	"github.com/bulkhead/bulkhead/internal/task"
-	"github.com/bulkhead/bulkhead/topology"
 )
 
 // docDemo remembers that the store holds the demonstration estate.
@@ -128,7 +127,7 @@ func (s *session) feedDemo(ctx context.Context, opt scenario.Options, base uint6
 	if err != nil {
 		return usageError{err}
 	}
-	if err := s.saveInventory(ctx, estate.Inventory(false), "asset list of the demonstration estate"); err != nil {
+	if err := s.replaceInventory(ctx, estate.Inventory(false), "asset list of the demonstration estate"); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp(s.app.cfg.DataDir, "demo-")
@@ -181,20 +180,4 @@ func (s *session) importDemo(ctx context.Context, file string, show func(httpapi
 	}
 	show(job)
 	return err
-}
-
-// saveInventory replaces the inventory.
-func (s *session) saveInventory(ctx context.Context, inv *topology.Inventory, reason string) error {
-	if _, err := topology.NewIndex(inv); err != nil {
-		return usageError{err}
-	}
-	var before topology.Inventory
-	base, err := s.load(ctx, docInventory, docOnly, &before)
-	if err != nil {
-		return err
-	}
-	if err := s.save(ctx, docInventory, docOnly, base, author(), reason, inv); err != nil {
-		return err
-	}
-	return s.store.PublishInventory(ctx, inv, base+1)
 }

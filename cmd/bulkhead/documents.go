@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bulkhead/bulkhead/httpapi"
+	"github.com/bulkhead/bulkhead/mapper"
 	"github.com/bulkhead/bulkhead/policy"
 	"github.com/bulkhead/bulkhead/recommender"
 	"github.com/bulkhead/bulkhead/store"
@@ -16,7 +16,9 @@ import (
 )
 
 // decisionBook holds what people answered to decision cards, by policy.Decision.ID.
-type decisionBook map[string]httpapi.Decided
+type decisionBook map[string]decisionAnswer
+
+type decisionAnswer = httpapi.Decided
 
 // ListDocuments implements httpapi.Documents.
 func (b *backend) ListDocuments(ctx context.Context, kind string) ([]httpapi.Document, error) {
@@ -55,6 +57,9 @@ func (b *backend) Document(ctx context.Context, kind, name string, version uint6
 
 // SaveDocument implements httpapi.Documents: what would not parse is refused.
 func (b *backend) SaveDocument(ctx context.Context, d httpapi.Document) (uint64, error) {
+	if d.Kind != docPolicy && d.Kind != docInventory {
+		return 0, httpapi.Errorf(httpapi.CodeInvalid, "documents of kind %q are not saved through the API", d.Kind)
+	}
 	if err := checkDocument(d); err != nil {
 		return 0, httpapi.Errorf(httpapi.CodeInvalid, "%v", err)
 	}
@@ -67,10 +72,14 @@ func (b *backend) SaveDocument(ctx context.Context, d httpapi.Document) (uint64,
 		return 0, err
 	}
 	b.decided()
+	if err := b.s.published(ctx, d.Kind, []byte(d.Body), version); err != nil {
+		return 0, err
+	}
 	d.Version, d.Body = version, ""
 	return version, b.hub.Publish(httpapi.Event{Kind: httpapi.EventDocument, Data: d})
 }
 
+// checkDocument reports a body that the program could not read back.
 func checkDocument(d httpapi.Document) error {
 	body := []byte(d.Body)
 	switch d.Kind {
@@ -78,14 +87,15 @@ func checkDocument(d httpapi.Document) error {
 		_, err := policy.Parse(body, d.Name)
 		return err
 	case docInventory:
-		var inv topology.Inventory
-		if err := json.Unmarshal(body, &inv); err != nil {
-			return err
-		}
-		_, err := topology.NewIndex(&inv)
-		return err
+		return checkInventory(body)
+	case docLabels:
+		return checkJSON[labelBook](body)
+	case docMapping:
+		return checkJSON[mapper.Decisions](body)
+	case docDecisions:
+		return checkJSON[decisionBook](body)
 	}
-	return fmt.Errorf("documents of kind %q are not saved through the API", d.Kind)
+	return fmt.Errorf("documents of kind %q are not saved by hand", d.Kind)
 }
 
 // DecideLabels implements httpapi.Documents.

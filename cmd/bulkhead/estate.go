@@ -40,8 +40,8 @@ type labelBook struct {
 // is none and v is unchanged.
 func (s *session) load(ctx context.Context, kind, name string, v any) (version uint64, err error) {
 	doc, err := s.store.LoadDocument(ctx, kind, name, 0)
-	if errors.Is(err, store.ErrNoDocument) || err == nil && doc.Deleted {
-		return doc.Version, nil
+	if errors.Is(err, store.ErrNoDocument) {
+		return s.removed(ctx, kind, name)
 	}
 	if err != nil {
 		return 0, err
@@ -52,6 +52,16 @@ func (s *session) load(ctx context.Context, kind, name string, v any) (version u
 	return doc.Version, nil
 }
 
+// removed is the version by which a document was removed, 0 for one that never
+// was: what is saved next stands on top of it.
+func (s *session) removed(ctx context.Context, kind, name string) (uint64, error) {
+	versions, err := s.store.History(ctx, kind, name)
+	if err != nil || len(versions) == 0 {
+		return 0, err
+	}
+	return versions[0].Version, nil
+}
+
 // save appends a version of a JSON document.
 func (s *session) save(ctx context.Context, kind, name string, base uint64, author, reason string, v any) error {
 	b, err := json.Marshal(v)
@@ -60,6 +70,28 @@ func (s *session) save(ctx context.Context, kind, name string, base uint64, auth
 	}
 	_, err = s.store.SaveDocument(ctx, store.Document{Kind: kind, Name: name, Base: base, Author: author, Time: time.Now(), Reason: reason, Content: b})
 	return err
+}
+
+// saveInventory writes an inventory on top of version base, which the caller read
+// before deciding; a stale base is refused.
+func (s *session) saveInventory(ctx context.Context, inv *topology.Inventory, base uint64, author, reason string) error {
+	if _, err := topology.NewIndex(inv); err != nil {
+		return usageError{err}
+	}
+	if err := s.save(ctx, docInventory, docOnly, base, author, reason, inv); err != nil {
+		return err
+	}
+	return s.store.PublishInventory(ctx, inv, base+1)
+}
+
+// replaceInventory writes an inventory whatever there was before.
+func (s *session) replaceInventory(ctx context.Context, inv *topology.Inventory, reason string) error {
+	var before topology.Inventory
+	base, err := s.load(ctx, docInventory, docOnly, &before)
+	if err != nil {
+		return err
+	}
+	return s.saveInventory(ctx, inv, base, author(), reason)
 }
 
 // author is who is typing.

@@ -22,7 +22,7 @@ func phases(a *app) []phase {
 			enforceCmd(a), confirmCmd(a), rollbackCmd(a), violationsCmd(a), agentCmd(a),
 		}},
 		{"run", "Run: the program itself", []*cobra.Command{
-			serveCmd(a), demoCmd(a), statusCmd(a), checkCmd(a), scenarioCmd(a), versionCmd(a),
+			serveCmd(a), demoCmd(a), statusCmd(a), historyCmd(a), checkCmd(a), scenarioCmd(a), versionCmd(a),
 		}},
 	}
 }
