@@ -20,8 +20,8 @@ func balanced(t *testing.T, s collector.Stats, k *kept) {
 		t.Errorf("%d frames: %d walked, %d exports, %d dropped", s.Frames, s.Walked, s.Exports, s.Walk.Total())
 	}
 	a := s.Assemble
-	if s.Walked+s.Outer != a.Packets || a.Packets != a.Counted+a.Drops.Total() || a.Live != 0 {
-		t.Errorf("%d walked, %d outer; %d packets, %d counted, %d dropped, %d flows left", s.Walked, s.Outer, a.Packets, a.Counted, a.Drops.Total(), a.Live)
+	if s.Walked+s.Outer != a.Packets || a.Packets != a.Counted+a.Fragments+a.Drops.Total() || a.Waiting != 0 || a.Live != 0 {
+		t.Errorf("%d walked, %d outer; %d packets, %d counted, %d fragments, %d dropped, %d flows left", s.Walked, s.Outer, a.Packets, a.Counted, a.Fragments, a.Drops.Total(), a.Live)
 	}
 	if s.Exports > 0 {
 		return // their records are in k, too

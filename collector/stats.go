@@ -12,7 +12,7 @@ import (
 //
 //	Frames = Walked + Exports + Walk.Total()
 //	Walked + Outer = Assemble.Packets
-//	Assemble.Packets = Assemble.Counted + Assemble.Drops.Total()
+//	Assemble.Packets = Assemble.Counted + Assemble.Fragments + Assemble.Waiting + Assemble.Drops.Total()
 type Stats struct {
 	Frames  uint64 // read from the file or the ring
 	Bytes   uint64 // of frames, on the wire

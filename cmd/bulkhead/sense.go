@@ -259,7 +259,7 @@ func liveStages(st collector.Stats) []httpapi.Stage {
 func collectorStages(st collector.Stats) []httpapi.Stage {
 	out := []httpapi.Stage{
 		{Name: "walk", Unit: "packets", Received: st.Frames, Passed: st.Walked + st.Exports, Drops: httpapi.DropsOf(&st.Walk)},
-		{Name: "flows", Unit: "packets", Received: st.Assemble.Packets, Passed: st.Assemble.Counted, Drops: httpapi.DropsOf(&st.Assemble.Drops)},
+		{Name: "flows", Unit: "packets", Received: st.Assemble.Packets - st.Assemble.Waiting, Passed: st.Assemble.Counted + st.Assemble.Fragments, Drops: httpapi.DropsOf(&st.Assemble.Drops)},
 	}
 	if st.Exports > 0 {
 		out = append(out, exportStages(st.NetFlow)...)

@@ -74,23 +74,28 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Stats count what a Table did. Packets = Counted + Drops.Total().
+// Stats count what a Table did. Packets = Counted + Fragments + Waiting + Drops.Total().
 type Stats struct {
 	Packets uint64 // given to the table
 	Counted uint64 // that are in some record, or will be
-	Bytes   uint64 // layer 3, of the counted
-	Flows   uint64 // started
-	Records uint64 // emitted
-	Folded  uint64 // unanswered flows that have no record of their own
-	Evicted uint64 // flows closed early because the table was full
-	Live    int    // flows in the table now
-	Drops   flow.Drops
+	// Fragments are later fragments, whose bytes were added to their packet's.
+	Fragments uint64
+	Waiting   uint64 // later fragments that came before their first, now
+	Bytes     uint64 // layer 3, of the counted
+	Flows     uint64 // started
+	Records   uint64 // emitted
+	Folded    uint64 // unanswered flows that have no record of their own
+	Evicted   uint64 // flows closed early because the table was full
+	Live      int    // flows in the table now
+	Drops     flow.Drops
 }
 
 // Merge adds the counters of another table.
 func (s *Stats) Merge(o *Stats) {
 	s.Packets += o.Packets
 	s.Counted += o.Counted
+	s.Fragments += o.Fragments
+	s.Waiting += o.Waiting
 	s.Bytes += o.Bytes
 	s.Flows += o.Flows
 	s.Records += o.Records

@@ -198,8 +198,19 @@ func (e *entry) udpOutcome(client int) flow.Outcome {
 		}
 		return flow.OneWay
 	}
-	if e.packets[client] == 0 {
+	switch {
+	case e.packets[client] == 0 && e.answersDHCP():
+		return flow.Established
+	case e.packets[client] == 0:
 		return flow.OneWay // only the server's side is seen
 	}
 	return flow.Unanswered
+}
+
+// answersDHCP reports whether e is what a DHCP server said to one client. The
+// client asks before it has an address, by broadcast (RFC 2131 §4.1) or multicast
+// (RFC 8415 §7.1), so that the question is in another flow.
+func (e *entry) answersDHCP() bool {
+	low, high := min(e.key.portA(), e.key.portB()), max(e.key.portA(), e.key.portB())
+	return e.evidence == flow.EvidenceSemantics && (low == 67 && high == 68 || low == 546 && high == 547)
 }

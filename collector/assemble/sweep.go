@@ -27,6 +27,7 @@ func (t *Table) sweep(now flow.Time) {
 		}
 		t.hand++
 	}
+	t.frags.expire(now, &t.stats)
 	t.fold.Expire(now)
 	if t.o.HoldFor > 0 && len(t.weak) > 0 && now-t.weakSince > flow.Time(t.o.HoldFor) {
 		t.releaseWeak()
@@ -41,7 +42,7 @@ func (t *Table) expire(e *entry, now flow.Time) {
 			why = flow.EndOfFlow
 		}
 		t.finish(e, why)
-	case now-e.first > flow.Time(t.o.Active) && e.packets[0]+e.packets[1] > 0:
+	case now-e.first > flow.Time(t.o.Active) && e.bytes[0]+e.bytes[1] > 0:
 		t.splitFlow(e)
 	}
 }
@@ -130,6 +131,7 @@ func (t *Table) Flush() error {
 		}
 		t.finish(e, why)
 	}
+	t.frags.flush(&t.stats)
 	t.fold.Flush()
 	t.releaseWeak()
 	t.send()

@@ -147,9 +147,10 @@ func (t *Table) packet(p *capture.Packet, l *lookup) uint32 {
 		t.sweep(p.Time)
 	}
 	t.now = p.Time
+	var early pieces
 	if p.Fragment != capture.Whole {
-		if !t.frags.resolve(p) {
-			t.stats.Drops.Add(flow.DropFragment, 1)
+		known := false
+		if early, known = t.frags.take(p, &t.stats); !known {
 			return 0
 		}
 		t.lookup(p, l) // the ports are known now
@@ -162,16 +163,27 @@ func (t *Table) packet(p *capture.Packet, l *lookup) uint32 {
 	if e != nil && t.over(e, p) {
 		e = nil
 	}
+	if e == nil && p.Fragment == capture.LaterFragment {
+		t.stats.Drops.Add(flow.DropFragment, 1) // its flow is over
+		return 0
+	}
 	if e == nil {
 		if e = t.start(&l.key, l.hash, p, l.side); e == nil {
-			t.stats.Drops.Add(flow.DropTableFull, 1)
+			t.stats.Drops.Add(flow.DropTableFull, 1+early.n)
 			return 0
 		}
 	}
 	e.seenOn |= 1 << min(p.Interface, 15)
 	if !t.o.CountCopies && !e.has(multicast) && e.copied(p, l.side) {
-		t.stats.Drops.Add(flow.DropDuplicate, 1)
+		t.stats.Drops.Add(flow.DropDuplicate, 1+early.n)
 		return 0
+	}
+	if p.Fragment != capture.Whole {
+		t.pieces(e, &early, l.side)
+		if p.Fragment == capture.LaterFragment {
+			t.pieces(e, &pieces{1, uint64(p.Bytes), p.Time}, l.side)
+			return 0
+		}
 	}
 	t.count(e, p, l.side)
 	return e.packets[l.side]
@@ -292,7 +304,7 @@ func (t *Table) splitFlow(e *entry) {
 
 // finish reports e and gives its place back.
 func (t *Table) finish(e *entry, why flow.EndReason) {
-	if e.packets[0]+e.packets[1] > 0 {
+	if e.bytes[0]+e.bytes[1] > 0 {
 		t.report(e, why)
 	}
 	h := uint32(e.key.hash(t.o.Seed) >> 32)

@@ -58,8 +58,8 @@ func assembled(t *testing.T, o assemble.Options, packets ...*capture.Packet) []f
 		t.Fatal(err)
 	}
 	st := table.Stats()
-	if st.Packets != st.Counted+st.Drops.Total() {
-		t.Errorf("%d packets, %d counted, %d dropped", st.Packets, st.Counted, st.Drops.Total())
+	if st.Packets != st.Counted+st.Fragments+st.Drops.Total() || st.Waiting != 0 {
+		t.Errorf("%d packets, %d counted, %d fragments, %d waiting, %d dropped", st.Packets, st.Counted, st.Fragments, st.Waiting, st.Drops.Total())
 	}
 	var inRecords uint64
 	for _, r := range s.records {
@@ -221,16 +221,24 @@ func TestAPortUsedAgainIsAnotherFlow(t *testing.T) {
 	}
 }
 
-func TestFragmentsCountWithTheirFirst(t *testing.T) {
-	c := conversation{flow.UDP, 2049, start}
-	first, later := c.packet(true, 0), c.packet(true, 0)
-	first.Fragment, first.FragID = capture.FirstFragment, 7
-	later.Fragment, later.FragID, later.SrcPort, later.DstPort = capture.LaterFragment, 7, 0, 0
-	orphan := c.packet(true, 0)
-	orphan.Fragment, orphan.FragID, orphan.SrcPort, orphan.DstPort = capture.LaterFragment, 8, 0, 0
-	got := assembled(t, assemble.Options{}, first, later, orphan)
-	if len(got) != 1 || got[0].ClientPackets != 2 || got[0].Key.ServerPort != 2049 {
-		t.Errorf("%+v", got)
+// The client asks by broadcast before it has an address, so the answer is a flow
+// of its own, and proves the service.
+func TestAnswersOfDHCPServersAreService(t *testing.T) {
+	for _, tt := range []struct {
+		from, to uint16
+		message  byte
+		want     flow.Outcome
+	}{{67, 68, 2, flow.Established}, {547, 546, 7, flow.Established}, {67, 69, 2, flow.OneWay}, {5353, 5353, 2, flow.Unanswered}} {
+		c := conversation{flow.UDP, tt.from, start}
+		p := c.packet(false, 0, tt.message)
+		p.DstPort = tt.to
+		got := assembled(t, assemble.Options{}, p)
+		if len(got) != 1 || got[0].Outcome != tt.want {
+			t.Errorf("%d to %d: %+v", tt.from, tt.to, got)
+		}
+		if tt.want == flow.Established && (got[0].Key.Server != server.Netip() || got[0].Key.ServerPort != tt.from) {
+			t.Errorf("%d to %d: %+v", tt.from, tt.to, got[0].Key)
+		}
 	}
 }
 

@@ -35,12 +35,15 @@ type Packet struct {
 	Flags            uint8 // TCP control bits
 	Fragment         Fragment
 	Encap            flow.Encap
-	Bytes            uint32 // layer 3: IPv4 total length, IPv6 payload length + 40
-	FragID           uint32 // IPv4 identification, IPv6 fragment identification
-	VNI              uint32
-	Interface        uint32
-	VLAN             uint16 // outermost
-	InnerVLAN        uint16 // second tag (QinQ), 0 when there is none
+	// Bytes is the length in layer 3: IPv4 total length, IPv6 payload length + 40. A
+	// later fragment has the length of what it adds to its packet, without headers,
+	// so that the fragments of a packet have its length before it was cut.
+	Bytes     uint32
+	FragID    uint32 // IPv4 identification, IPv6 fragment identification
+	VNI       uint32
+	Interface uint32
+	VLAN      uint16 // outermost
+	InnerVLAN uint16 // second tag (QinQ), 0 when there is none
 	// Outer are the endpoints of the outermost tunnel; zero without one.
 	OuterSrc, OuterDst Addr
 	// Payload is what follows the transport header, as far as it was captured;

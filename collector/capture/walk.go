@@ -129,6 +129,7 @@ func (w *Walker) ipv4(b []byte, length uint32, p *Packet) flow.DropReason {
 		p.Fragment = FirstFragment
 		if frag&0x1fff != 0 {
 			p.Fragment = LaterFragment
+			p.Bytes = uint32(total - header)
 		}
 	}
 	if total < len(b) {
@@ -196,10 +197,12 @@ func (w *Walker) extensions(next uint8, b []byte, left uint32, p *Packet) flow.D
 				p.Fragment = LaterFragment
 			case off&1 != 0:
 				p.Fragment = FirstFragment
+				p.Bytes -= 8 // the packet as it was sent had no such header
 			}
 		}
 		next, b, left = b[0], b[size:], after(left, uint32(size))
 		if p.Fragment == LaterFragment {
+			p.Bytes = left
 			p.Proto, p.Payload = next, nil
 			return flow.DropNone
 		}
