@@ -30,9 +30,7 @@ func (e *Enforcer) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			e.mu.Lock()
-			defer e.mu.Unlock()
-			return e.keepWatch()
+			return nil
 		case <-tick.C:
 			if err := e.Guard(ctx); err != nil && ctx.Err() == nil {
 				return err
@@ -51,8 +49,10 @@ func (e *Enforcer) Guard(ctx context.Context) error {
 	if v := e.pending; v != nil && !e.opts.Now().Before(v.Deadline) {
 		return e.rollback(ctx, "expired", "it was not confirmed in time")
 	}
-	if done, err := e.guardWatch(ctx); done || err != nil {
-		return err
+	if e.watch != nil && e.watch.exceeded() {
+		why := e.watch.verdict()
+		e.watch = nil
+		return e.rollbackWatched(ctx, why)
 	}
 	if !e.enforcing {
 		return nil

@@ -110,14 +110,37 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/api/v1/exports/papyrus", "", 404, "papyrus"},
 		{"GET", "/api/v1/documents", "", 200, `"documents":[]`},
 		{"GET", "/api/v1/documents/policy/shop", "", 404, "shop"},
+		{"GET", "/api/v1/documents/policy/shop/versions", "", 404, "shop"},
 		{"GET", "/api/v1/documents/policy/..%2Fshop", "", 400, "lower case"},
 		{"PUT", "/api/v1/documents/policy/shop", `{"version":7,"reason":"r","body":"b"}`, 409, "by now"},
 		{"PUT", "/api/v1/documents/policy/shop", `{"version":0,"reason":"r","body":"b"}`, 200, `"version":1`},
+		{"GET", "/api/v1/documents/policy/shop/versions", "", 200, `"version":1`},
+		{"GET", "/api/v1/documents/policy/shop/diff?to=1", "", 200, `"+ b"`},
+		{"GET", "/api/v1/documents/policy/shop/diff?to=-1", "", 400, "a number from"},
+		{"POST", "/api/v1/documents/policy/shop/restore", `{"version":1,"base":7}`, 409, "by now"},
+		{"POST", "/api/v1/documents/policy/shop/restore", `{"version":1,"base":1,"reason":"r"}`, 200, `"version":2`},
+		{"GET", "/api/v1/map/news", "", 200, `"since":"2026-11-02T00:00:00Z"`},
+		{"GET", "/api/v1/map/news?newSince=30d", "", 200, `"novel":true`},
+		{"GET", "/api/v1/map/news?newSince=lately", "", 400, "RFC 3339"},
+		{"GET", "/api/v1/map/node/identity?id=node:payments-db-prod-001", "", 200, `"sshd.service"`},
+		{"GET", "/api/v1/map/node/identity?id=app:payments-prod", "", 404, "no workload"},
+		{"GET", "/api/v1/map?shade=reach&draft=service", "", 200, `"draft":{"mean":`},
+		{"GET", "/api/v1/map?shade=readiness", "", 200, `"waiting":{"policy":"payments-prod"`},
+		{"GET", "/api/v1/map?shade=moon", "", 400, "one of priority"},
+		{"GET", "/api/v1/inventory?q=hsm", "", 200, `"matching":2`},
+		{"GET", "/api/v1/inventory/hygiene", "", 200, `"stale"`},
+		{"POST", "/api/v1/inventory/plan", `{"file":"a.csv","data":"x,10.9.9.9\nbad"}`, 400, "a.csv:2"},
+		{"POST", "/api/v1/inventory/plan", `{"file":"a.csv","data":"x,10.9.9.9","merge":true}`, 200, `"+ x 10.9.9.9"`},
+		{"POST", "/api/v1/inventory", `{"file":"a.csv","data":"x,10.9.9.9","base":7}`, 409, "by now"},
+		{"POST", "/api/v1/inventory", `{"file":"a.csv","data":"x,10.9.9.9","base":1}`, 200, `"version":2`},
+		{"GET", "/api/v1/exports/csv/preview", "", 200, `"losses":["process`},
+		{"GET", "/api/v1/exports/papyrus/preview", "", 404, "papyrus"},
 		{"GET", "/api/v1/nothing", "", 404, "nothing at"},
 		{"DELETE", "/api/v1/map", "", 405, ""},
 	}
 	b := fake.New(last)
-	h := httpapi.New(b, httpapi.Options{Log: quiet(), Violations: b, Readiness: b})
+	h := httpapi.New(b, b.Options(quiet()))
+	described := describe(t)
 	for _, tt := range tests {
 		t.Run(tt.method+" "+tt.target, func(t *testing.T) {
 			r := call(h, tt.method, tt.target, tt.body)
@@ -131,13 +154,17 @@ func TestAnswers(t *testing.T) {
 			if r.StatusCode >= 400 && r.StatusCode != 405 && r.Header.Get("Content-Type") != "application/problem+json" {
 				t.Errorf("a failure came as %s", r.Header.Get("Content-Type"))
 			}
+			described.check(t, tt.method, tt.target, r, b)
 		})
 	}
 }
 
 func TestWithoutSourcesItSaysSo(t *testing.T) {
 	h := httpapi.New(fake.New(last), httpapi.Options{Log: quiet()})
-	for _, target := range []string{"/api/v1/violations", "/api/v1/readiness"} {
+	for _, target := range []string{
+		"/api/v1/violations", "/api/v1/readiness", "/api/v1/map?shade=reach", "/api/v1/map?shade=readiness", "/api/v1/map/node/identity?id=x",
+		"/api/v1/inventory", "/api/v1/inventory/hygiene", "/api/v1/documents/policy/x/versions",
+	} {
 		if p := read[problem](t, call(h, "GET", target, "")); p.Code != httpapi.CodeUnsupported {
 			t.Errorf("%s: %+v", target, p)
 		}
@@ -146,7 +173,7 @@ func TestWithoutSourcesItSaysSo(t *testing.T) {
 
 func TestCodesMapToStatus(t *testing.T) {
 	tests := map[httpapi.Code]int{
-		httpapi.CodeInvalid: 400, httpapi.CodeUnauthenticated: 401, httpapi.CodeForbidden: 403, httpapi.CodeNotFound: 404, httpapi.CodeConflict: 409,
+		httpapi.CodeInvalid: 400, httpapi.CodeUnauthenticated: 401, httpapi.CodeForbidden: 403, httpapi.CodeThrottled: 429, httpapi.CodeNotFound: 404, httpapi.CodeConflict: 409,
 		httpapi.CodeTooLarge: 413, httpapi.CodeUnsupported: 501, httpapi.CodeNotReady: 503, httpapi.CodeTimeout: 504, httpapi.CodeInternal: 500,
 	}
 	for code, status := range tests {

@@ -16,7 +16,7 @@ import (
 // serve starts a server over b for the length of the test.
 func serve(t *testing.T, b *fake.Backend) string {
 	t.Helper()
-	srv := httptest.NewServer(httpapi.New(b, httpapi.Options{Log: quiet(), Violations: b, Readiness: b}))
+	srv := httptest.NewServer(httpapi.New(b, b.Options(quiet())))
 	t.Cleanup(srv.Close)
 	return srv.URL
 }

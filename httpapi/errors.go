@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // Code is the class of a failure as clients see it. Codes are part of the API.
@@ -14,6 +15,7 @@ const (
 	CodeInvalid         Code = "invalid"         // the request cannot be understood
 	CodeUnauthenticated Code = "unauthenticated" // no session and no token
 	CodeForbidden       Code = "forbidden"       // cross-origin, or not this user
+	CodeThrottled       Code = "throttled"       // too many wrong passwords
 	CodeNotFound        Code = "not-found"
 	CodeConflict        Code = "conflict" // based on a version that is no longer the newest
 	CodeTooLarge        Code = "too-large"
@@ -28,6 +30,7 @@ var statusOf = map[Code]int{
 	CodeInvalid:         http.StatusBadRequest,
 	CodeUnauthenticated: http.StatusUnauthorized,
 	CodeForbidden:       http.StatusForbidden,
+	CodeThrottled:       http.StatusTooManyRequests,
 	CodeNotFound:        http.StatusNotFound,
 	CodeConflict:        http.StatusConflict,
 	CodeTooLarge:        http.StatusRequestEntityTooLarge,
@@ -43,6 +46,7 @@ type Error struct {
 	Code    Code
 	Message string
 	Err     error
+	Retry   time.Duration // after which trying again makes sense; 0: not said
 }
 
 // Errorf makes an Error whose message is shown to clients.

@@ -51,6 +51,9 @@ func (s *server) getMap(w http.ResponseWriter, r *http.Request) error {
 	if draft != nil {
 		q.Verdicts = draft.outcomes(x.Map)
 	}
+	if err := s.shade(p, x, draft, &q); err != nil {
+		return err
+	}
 	return reply(w, r, x.Build(q))
 }
 

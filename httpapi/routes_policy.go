@@ -171,27 +171,47 @@ func (s *server) getExports(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, r, map[string]any{"formats": s.backend.ExportFormats()})
 }
 
-// getExport writes the recommendation in one format, as a file to keep.
-func (s *server) getExport(w http.ResponseWriter, r *http.Request) error {
+// export writes the recommendation in the format a request names.
+func (s *server) export(r *http.Request) (f ExportFormat, rec *policy.Recommendation, body *limitedBuffer, losses []string, err error) {
 	name := pathParam(r, "format")
-	for _, f := range s.backend.ExportFormats() {
+	for _, f = range s.backend.ExportFormats() {
 		if f.Name != name {
 			continue
 		}
-		rec, _, win, err := s.recommend(r)
-		if err != nil {
-			return err
+		var win Window
+		if rec, _, win, err = s.recommend(r); err != nil {
+			return f, nil, nil, nil, err
 		}
-		var body limitedBuffer
-		losses, err := s.backend.Export(r.Context(), ExportQuery{Window: win, Format: name, Set: rec.Set, Recommendation: rec}, &body)
-		if err != nil {
-			return err
-		}
-		w.Header().Set("Content-Type", f.ContentType)
-		w.Header().Set("Content-Disposition", `attachment; filename="bulkhead-`+rec.Level.String()+f.Extension+`"`)
-		w.Header().Set("Bulkhead-Losses", strconv.Itoa(len(losses)))
-		_, _ = w.Write(body.Bytes()) // a client that left is no failure of ours
-		return nil
+		body = &limitedBuffer{}
+		losses, err = s.backend.Export(r.Context(), ExportQuery{Window: win, Format: name, Set: rec.Set, Recommendation: rec}, body)
+		return f, rec, body, losses, err
 	}
-	return Errorf(CodeNotFound, "no export format %q", name)
+	return f, nil, nil, nil, Errorf(CodeNotFound, "no export format %q", name)
+}
+
+// getExport writes the recommendation in one format, as a file to keep.
+func (s *server) getExport(w http.ResponseWriter, r *http.Request) error {
+	f, rec, body, losses, err := s.export(r)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", f.ContentType)
+	w.Header().Set("Content-Disposition", `attachment; filename="bulkhead-`+rec.Level.String()+f.Extension+`"`)
+	w.Header().Set("Bulkhead-Losses", strconv.Itoa(len(losses)))
+	_, _ = w.Write(body.Bytes()) // a client that left is no failure of ours
+	return nil
+}
+
+// previewBytes is how much of an export is shown before it is kept.
+const previewBytes = 20_000
+
+// getExportPreview shows how an export begins, and what its format cannot say.
+func (s *server) getExportPreview(w http.ResponseWriter, r *http.Request) error {
+	f, _, body, losses, err := s.export(r)
+	if err != nil {
+		return err
+	}
+	text := body.Bytes()
+	return reply(w, r, map[string]any{"format": f, "bytes": len(text), "losses": orEmpty(losses),
+		"text": strings.ToValidUTF8(string(text[:min(len(text), previewBytes)]), "\uFFFD")})
 }

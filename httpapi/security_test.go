@@ -103,18 +103,55 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-func TestGuessingIsSlowed(t *testing.T) {
+func TestGuessingIsSlowedByAddress(t *testing.T) {
 	now := last
 	h := httpapi.New(fake.New(last), httpapi.Options{Log: quiet(), Password: "right", Now: func() time.Time { return now }})
-	for i := range 10 {
-		call(h, "POST", "/api/v1/session", fmt.Sprintf(`{"password":"%d"}`, i))
+	login := func(from, password string) *http.Response {
+		r := httptest.NewRequest("POST", "http://localhost/api/v1/session", strings.NewReader(fmt.Sprintf(`{"password":%q}`, password)))
+		r.RemoteAddr = from
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Result()
 	}
-	if r := call(h, "POST", "/api/v1/session", `{"password":"right"}`); r.StatusCode != 403 {
-		t.Errorf("the eleventh guess in a minute: %d", r.StatusCode)
+	for i := range 10 {
+		if r := login(fmt.Sprintf("192.0.2.1:%d", 4000+i), fmt.Sprint(i)); r.StatusCode != 401 {
+			t.Errorf("guess %d: %d", i, r.StatusCode)
+		}
+		login(fmt.Sprintf("[2001:db8::%d]:9", i), fmt.Sprint(i))
+	}
+	if r := login("192.0.2.1:9", "right"); r.StatusCode != 429 || r.Header.Get("Retry-After") != "60" {
+		t.Errorf("the eleventh guess in a minute: %d, retry after %q", r.StatusCode, r.Header.Get("Retry-After"))
+	}
+	if r := login("[2001:db8::ffff]:9", "right"); r.StatusCode != 429 {
+		t.Errorf("another address of the same IPv6 network: %d", r.StatusCode)
+	}
+	if r := login("192.0.2.2:9", "right"); r.StatusCode != 200 {
+		t.Errorf("somebody else in the same minute: %d", r.StatusCode)
 	}
 	now = now.Add(2 * time.Minute)
-	if r := call(h, "POST", "/api/v1/session", `{"password":"right"}`); r.StatusCode != 200 {
+	if r := login("192.0.2.1:9", "right"); r.StatusCode != 200 {
 		t.Errorf("two minutes later: %d", r.StatusCode)
+	}
+}
+
+// Many addresses buy no more guesses than one once there are too many to remember.
+func TestGuessersAreBounded(t *testing.T) {
+	h := httpapi.New(fake.New(last), httpapi.Options{Log: quiet(), Password: "right", Now: func() time.Time { return last }})
+	codes := map[int]int{}
+	for i := range 4096 + 50 {
+		r := httptest.NewRequest("GET", "http://localhost/api/v1/status", nil)
+		r.Header.Set("Authorization", "Bearer wrong")
+		r.RemoteAddr = fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		codes[w.Code]++
+	}
+	r := httptest.NewRequest("POST", "http://localhost/api/v1/session", strings.NewReader(`{"password":"right"}`))
+	r.RemoteAddr = "203.0.113.9:1"
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Code != 429 || codes[401] != 4096+50 {
+		t.Errorf("after %v, a new address got %d, want 429", codes, w.Code)
 	}
 }
 

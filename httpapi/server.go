@@ -30,6 +30,13 @@ type Options struct {
 	// CodeUnsupported.
 	Violations ViolationSource
 	Readiness  ReadinessSource
+	// Exposure is how far compromises spread; nil answers CodeUnsupported.
+	Exposure ExposureSource
+	// Identities, Inventory and History keep who was who, who is there, and what
+	// people decided; nil answers CodeUnsupported.
+	Identities IdentitySource
+	Inventory  InventorySource
+	History    HistorySource
 	// Draw bounds the boxes of one view; 0: 500.
 	Draw int
 	// Timeout bounds one request other than the event stream; 0: a minute.
@@ -65,6 +72,7 @@ type server struct {
 	sessions *sessions
 	indexes  indexCache
 	advices  adviceCache
+	exposed  exposureCache
 }
 
 // New returns the handler of the whole program: API, events, health, dashboard.
@@ -109,11 +117,17 @@ func (s *server) data(r chi.Router) {
 	r.Get("/status", s.handle(s.getStatus))
 	r.Get("/map", s.handle(s.getMap))
 	r.Get("/map/node", s.handle(s.getNode))
+	r.Get("/map/node/identity", s.handle(s.getIdentity))
 	r.Get("/map/link", s.handle(s.getLink))
 	r.Get("/map/search", s.handle(s.getSearch))
+	r.Get("/map/news", s.handle(s.getNews))
 	r.Get("/map/proposals", s.handle(s.getProposals))
 	r.Get("/map/proposals/groups", s.handle(s.getProposalGroups))
 	r.Post("/map/labels", s.handle(s.postLabels))
+	r.Get("/inventory", s.handle(s.getInventory))
+	r.Post("/inventory", s.handle(s.postInventory))
+	r.Post("/inventory/plan", s.handle(s.postInventoryPlan))
+	r.Get("/inventory/hygiene", s.handle(s.getHygiene))
 	r.Get("/reach", s.handle(s.getReach))
 	r.Get("/flows", s.handle(s.getFlows))
 	r.Get("/violations", s.handle(s.getViolations))
@@ -126,8 +140,12 @@ func (s *server) data(r chi.Router) {
 	r.Post("/simulation", s.handle(s.postSimulation))
 	r.Get("/exports", s.handle(s.getExports))
 	r.Get("/exports/{format}", s.handle(s.getExport))
+	r.Get("/exports/{format}/preview", s.handle(s.getExportPreview))
 	r.Get("/documents", s.handle(s.getDocuments))
 	r.Get("/documents/{kind}/{name}", s.handle(s.getDocument))
+	r.Get("/documents/{kind}/{name}/versions", s.handle(s.getVersions))
+	r.Get("/documents/{kind}/{name}/diff", s.handle(s.getDocumentDiff))
+	r.Post("/documents/{kind}/{name}/restore", s.handle(s.postRestore))
 	r.Put("/documents/{kind}/{name}", s.handle(s.putDocument))
 }
 

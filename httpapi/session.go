@@ -11,18 +11,12 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 )
 
 const (
 	cookieName      = "bulkhead_session"
 	sessionLifetime = 12 * time.Hour
-	// After maxFailures wrong passwords within failureWindow, logins are refused
-	// until the window has passed: a password of GeneratePassword has 100 bits, so
-	// this only keeps logs and CPU quiet.
-	maxFailures   = 10
-	failureWindow = time.Minute
 )
 
 // GeneratePassword makes an administrator's password of 100 random bits.
@@ -41,10 +35,7 @@ type sessions struct {
 	key      []byte
 	password [sha256.Size]byte
 	now      func() time.Time
-
-	mu       sync.Mutex
-	failures int
-	since    time.Time
+	guesses  guesses
 }
 
 func newSessions(o Options) *sessions {
@@ -52,22 +43,18 @@ func newSessions(o Options) *sessions {
 	if _, err := io.ReadFull(o.Random, key); err != nil {
 		panic("read random key: " + err.Error()) // the operating system has none: nothing is safe
 	}
-	return &sessions{key: key, password: sha256.Sum256([]byte(o.Password)), now: o.Now}
+	return &sessions{key: key, password: sha256.Sum256([]byte(o.Password)), now: o.Now, guesses: guesses{now: o.Now}}
 }
 
-// check compares a password in constant time, within the failure budget.
-func (s *sessions) check(password string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.now().Sub(s.since) > failureWindow {
-		s.failures, s.since = 0, s.now()
-	}
-	if s.failures >= maxFailures {
-		return Errorf(CodeForbidden, "too many wrong passwords; wait a minute")
+// check compares a password in constant time, within what its origin may try.
+func (s *sessions) check(r *http.Request, password string) error {
+	from := origin(r)
+	if wait := s.guesses.left(from); wait > 0 {
+		return &Error{Code: CodeThrottled, Message: "too many wrong passwords from your address; wait " + wait.Round(time.Second).String(), Retry: wait}
 	}
 	sum := sha256.Sum256([]byte(password))
 	if subtle.ConstantTimeCompare(sum[:], s.password[:]) != 1 {
-		s.failures++
+		s.guesses.failed(from)
 		return Errorf(CodeUnauthenticated, "wrong password")
 	}
 	return nil
@@ -99,7 +86,7 @@ func (s *server) loggedIn(r *http.Request) bool {
 		return true
 	}
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	return ok && s.sessions.check(token) == nil
+	return ok && s.sessions.check(r, token) == nil
 }
 
 // authenticated refuses requests without a login.
@@ -131,7 +118,7 @@ func (s *server) postSession(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if s.Password != "" {
-		if err := s.sessions.check(in.Password); err != nil {
+		if err := s.sessions.check(r, in.Password); err != nil {
 			return err
 		}
 		expires := s.Now().Add(sessionLifetime)

@@ -69,7 +69,7 @@ func newServer(s *session) (*server, error) {
 	}
 	hub := httpapi.NewHub()
 	b := newBackend(s, hub, flow.TimeOf(time.Now()))
-	opt := httpapi.Options{Log: a.log, Hub: hub, Violations: b, Readiness: b}
+	opt := b.options(a.log)
 	if !isLoopback(l.Addr()) {
 		if opt.Password, err = a.password(); err != nil {
 			return nil, errors.Join(err, l.Close())

@@ -78,7 +78,7 @@ func (n *NFLOG) once(g *Group) error {
 	now := flow.TimeOf(n.opts.Now())
 	out := n.limit.expire(now, nil)
 	var add Stats
-	malformed, err := g.Receive(tick, func(p Packet) { out = n.packet(p, &add, out) })
+	malformed, err := g.Receive(tick, func(p Packet) { out = n.packet(p, now, &add, out) })
 	n.mu.Lock()
 	n.stats.Events += add.Events + uint64(malformed)
 	n.stats.Malformed += add.Malformed + uint64(malformed)
@@ -104,9 +104,8 @@ func (n *NFLOG) report(out []policy.Violation) error {
 	return nil
 }
 
-// packet handles one logged packet. The kernel stamps those that came in; those
-// going out are of now, which is later than the change that blocked them.
-func (n *NFLOG) packet(p Packet, add *Stats, out []policy.Violation) []policy.Violation {
+// packet handles one logged packet.
+func (n *NFLOG) packet(p Packet, now flow.Time, add *Stats, out []policy.Violation) []policy.Violation {
 	add.Events++
 	key, ok := ParsePacket(p.Payload)
 	if !ok {
@@ -120,7 +119,7 @@ func (n *NFLOG) packet(p Packet, add *Stats, out []policy.Violation) []policy.Vi
 	}
 	v.Time, v.Host = p.Time, n.opts.Host
 	if v.Time == 0 {
-		v.Time = flow.TimeOf(n.opts.Now())
+		v.Time = now
 	}
 	if n.opts.Workload != nil {
 		v.Client.Workload, v.Server.Workload = n.opts.Workload(key.Client), n.opts.Workload(key.Server)

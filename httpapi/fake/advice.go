@@ -230,3 +230,33 @@ func pathTo(to, from int32, back map[int32]topology.Dependency) policy.AttackPat
 	slices.Reverse(p.Services)
 	return p
 }
+
+// Exposure implements httpapi.ExposureSource with what Reach answers for each node.
+func (b *Backend) Exposure(ctx context.Context, _ httpapi.Window, set *policy.Set) (*policy.Exposure, error) {
+	out := &policy.Exposure{Reach: make([]int32, len(b.Estate.Graph.Nodes))}
+	for i := range b.Estate.Graph.Nodes {
+		node := &b.Estate.Graph.Nodes[i]
+		if !node.Inside() {
+			continue
+		}
+		out.Inside++
+		// One node of each role speaks for the others: walking from all is slow.
+		if r := b.Estate.RoleOf[i]; r >= 0 && b.Estate.Roles[r].Members[0] != int32(i) {
+			out.Reach[i] = out.Reach[b.Estate.Roles[r].Members[0]]
+			continue
+		}
+		reach, err := b.Reach(ctx, httpapi.ReachQuery{From: node.ID, Set: set})
+		if err != nil {
+			return nil, err
+		}
+		out.Reach[i] = int32(reach.Reachable)
+	}
+	for i, n := range out.Reach {
+		share := float64(n) / float64(out.Inside-1)
+		out.Mean += share / float64(out.Inside)
+		if share > out.Worst {
+			out.Worst, out.WorstNode = share, b.Estate.Graph.Nodes[i].ID
+		}
+	}
+	return out, nil
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"sync"
 	"time"
@@ -24,6 +25,7 @@ type Backend struct {
 	Documents map[string][]httpapi.Document // by kind/name, oldest first
 	Labels    []httpapi.LabelDecision
 	Answers   []httpapi.Decided
+	Imported  []topology.Workload // by ImportInventory
 }
 
 var _ httpapi.Backend = (*Backend)(nil)
@@ -31,6 +33,11 @@ var _ httpapi.Backend = (*Backend)(nil)
 // New returns a backend over Estate(last).
 func New(last time.Time) *Backend {
 	return &Backend{Estate: Estate(last), Documents: map[string][]httpapi.Document{}}
+}
+
+// Options are those of a server that can be asked everything.
+func (b *Backend) Options(log *slog.Logger) httpapi.Options {
+	return httpapi.Options{Log: log, Violations: b, Readiness: b, Exposure: b, Identities: b, Inventory: b, History: b}
 }
 
 // Status implements httpapi.StatusSource.

@@ -42,6 +42,7 @@ func (x *Index) Build(q Query) *View {
 	b.countReview()
 	v := &View{Since: x.Map.Since, Until: x.Map.Until, Zones: []Zone{}, Keys: x.labelKeys()}
 	b.links(v)
+	b.shade(v)
 	v.Boxes = append([]Box{}, b.boxes...) // never null on the wire
 	b.count(v)
 	if !q.Matrix {

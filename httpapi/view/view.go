@@ -48,6 +48,10 @@ type Query struct {
 	// Verdicts says of every dependency of the map what a set would do with it;
 	// nil when none is asked about.
 	Verdicts []policy.Outcome
+	// Exposed shades boxes by how far a compromise of them spreads, Ready by how
+	// ready the policy that protects a node is (nil for none); nil: neither.
+	Exposed *Exposed
+	Ready   func(n int32) *policy.Readiness
 }
 
 // View is what is drawn. Parent, From and To are indexes into Boxes.
@@ -61,6 +65,8 @@ type View struct {
 	Count Count     `json:"count"`
 	// Keys are the label keys that nodes have, for grouping by.
 	Keys []string `json:"keys"`
+	// Exposure is the blast radius of the estate, when Query.Exposed was given.
+	Exposure *ExposurePair `json:"exposure,omitempty"`
 }
 
 // Size is in the units of Box.X: CSS pixels at zoom 1.
@@ -117,6 +123,8 @@ type Box struct {
 	Self     uint64            `json:"self,omitempty"`   // flows within the box
 	Review   int               `json:"review,omitempty"` // label proposals waiting
 	New      int               `json:"new,omitempty"`    // dependencies new since Query.NewSince
+	Spread   *Spread           `json:"spread,omitempty"`
+	Waiting  *Waiting          `json:"waiting,omitempty"`
 	Place
 }
 

@@ -134,6 +134,55 @@ await run(page, out, [
     await page.keyboard.press('+')
     await page.waitForFunction((s) => document.querySelector('.board').getAttribute('style') !== s, before)
   }],
+  ['what is new since a month', async () => {
+    await page.goto(`${full}/news?newSince=30d`)
+    await page.getByRole('heading', { name: 'New kinds of access' }).waitFor()
+    await page.getByText('The record begins').waitFor()
+    await shot('news')
+    await accessible('news')
+    await page.getByRole('link', { name: 'SMB 445' }).first().click()
+    await panel.getByText('Workload to workload').waitFor()
+    check(page.url().includes('newSince='), 'what is new should stay marked on the map')
+  }],
+  ['the inventory, filtered', async () => {
+    await page.getByRole('link', { name: 'Inventory' }).click()
+    await page.getByRole('link', { name: 'payments-hsm-prod-001' }).waitFor()
+    await page.getByLabel('Filter by name').fill('hsm')
+    await page.keyboard.press('Enter')
+    await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 2)
+    await shot('inventory')
+    await accessible('inventory')
+  }],
+  ['an import is refused whole, or shown and then applied', async () => {
+    await page.goto(`${full}/inventory?tab=import`)
+    const file = page.locator('input[type=file]')
+    await file.setInputFiles({ name: 'new.csv', mimeType: 'text/csv', buffer: Buffer.from('mail01,10.9.0.1\nbad\nbad too') })
+    await page.getByText('nothing has changed').waitFor()
+    check((await page.locator('.refused li').allTextContents()).join() === 'new.csv:2: want a name and an address,new.csv:3: want a name and an address', 'every mistake should be listed')
+    await shot('import-refused')
+    await file.setInputFiles({ name: 'new.csv', mimeType: 'text/csv', buffer: Buffer.from('mail01,10.9.0.1') })
+    await page.locator('.diff .comes', { hasText: 'mail01 10.9.0.1' }).waitFor()
+    await shot('import')
+    await accessible('import')
+    await page.getByRole('button', { name: /^Apply/ }).click()
+    await page.getByText('imported as version 2').waitFor()
+  }],
+  ['documents have a history and a way back', async () => {
+    await page.evaluate(async () => {
+      for (const [version, body] of [[0, 'first'], [1, 'second']]) {
+        await fetch('/api/v1/documents/inventory/estate', { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ version, body, reason: `the ${body}` }) })
+      }
+    })
+    await page.goto(`${full}/inventory?tab=history`)
+    await page.getByRole('button', { name: /the first/ }).click()
+    await page.getByText('The first version.').waitFor()
+    await page.getByRole('button', { name: 'Restore…' }).click()
+    await page.locator('.diff .comes', { hasText: 'first' }).waitFor()
+    await shot('history')
+    await accessible('history')
+    await page.getByRole('button', { name: 'Yes, restore version 1' }).click()
+    await page.getByRole('button', { name: /^3 ?restored/ }).waitFor()
+  }],
   ['labels are reviewed label by label', async () => {
     await page.getByRole('link', { name: 'Labels' }).click()
     await page.getByText('60 workloads').first().waitFor()
@@ -232,9 +281,13 @@ await run(page, out, [
     await shot('empty')
     await page.goto(`${empty}/rules`)
     await page.getByText('No rules yet').waitFor()
+    await page.goto(`${empty}/news`)
+    await page.getByText('Nothing is new').waitFor()
+    await page.goto(`${empty}/inventory`)
+    await page.getByText('No inventory yet').waitFor()
   }],
   ['failures are explained and can be retried', async () => {
-    for (const name of ['map', 'labels', 'rules', 'simulation', 'violations', 'status']) {
+    for (const name of ['map', 'news', 'inventory', 'labels', 'rules', 'simulation', 'violations', 'status']) {
       await page.goto(`${broken}/${name}`)
       await page.getByText('the store is away').first().waitFor()
       await page.getByRole('button', { name: 'Try again' }).first().waitFor()

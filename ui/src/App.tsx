@@ -1,8 +1,10 @@
 import { get } from './api/client'
 import { LiveProvider } from './api/events'
 import { useResource } from './api/useResource'
+import { InventoryPage } from './pages/inventory/InventoryPage'
 import { LabelsPage } from './pages/labels/LabelsPage'
 import { MapPage } from './pages/map/MapPage'
+import { NewsPage } from './pages/news/NewsPage'
 import { RulesPage } from './pages/rules/RulesPage'
 import { SimulationPage } from './pages/simulation/SimulationPage'
 import { StatusPage } from './pages/status/StatusPage'
@@ -14,6 +16,8 @@ import { useAddress, type PageName } from './url'
 
 const pages: Readonly<Record<PageName, () => React.JSX.Element>> = {
   map: MapPage,
+  news: NewsPage,
+  inventory: InventoryPage,
   labels: LabelsPage,
   rules: RulesPage,
   simulation: SimulationPage,

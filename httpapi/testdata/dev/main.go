@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"log"
+	"log/slog"
 	"net/http"
 	"os"
 	"strconv"
@@ -50,5 +51,5 @@ func main() {
 		b.probes = probes
 		h = b
 	}
-	log.Fatal(http.ListenAndServe(os.Args[1], httpapi.New(h, httpapi.Options{})))
+	log.Fatal(http.ListenAndServe(os.Args[1], httpapi.New(h, b.Options(slog.Default()))))
 }

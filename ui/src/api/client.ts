@@ -36,16 +36,28 @@ export async function get<P extends keyof paths>(
   path: P,
   query: QueryOf<paths[P] extends { get: infer O } ? O : never> | Record<string, never>,
   signal?: AbortSignal,
+  parts: Readonly<Record<string, string>> = {},
 ): Promise<Answer<paths[P] extends { get: infer O } ? O : never>> {
-  return request(path + queryString(query as Record<string, Value>), signal ? { signal } : {})
+  return request(filled(path, parts) + queryString(query as Record<string, Value>), signal ? { signal } : {})
+}
+
+/** A path with its {parts} filled in. */
+function filled(path: string, parts: Readonly<Record<string, string>>): string {
+  return path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(parts[name] ?? ''))
+}
+
+/** What to tell a person about a failure. */
+export function wordsOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
 }
 
 export async function post<P extends keyof paths>(
   path: P,
   body: BodyOf<paths[P] extends { post: infer O } ? O : never>,
   query: Readonly<Record<string, Value>> = {},
+  parts: Readonly<Record<string, string>> = {},
 ): Promise<Answer<paths[P] extends { post: infer O } ? O : never>> {
-  return request(path + queryString(query), {
+  return request(filled(path, parts) + queryString(query), {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify(body),

@@ -5,6 +5,8 @@ import { ThemeSwitch } from './ThemeSwitch'
 
 const entries: readonly [PageName, string, string][] = [
   ['map', 'Map', 'Discover: who depends on whom'],
+  ['news', 'What’s new', 'Discover: who and what was not there before'],
+  ['inventory', 'Inventory', 'Discover: who is there, by name and address'],
   ['labels', 'Labels', 'Discover: what each workload is'],
   ['rules', 'Rules', 'Design: what to allow, with evidence'],
   ['simulation', 'Simulation', 'Design: what those rules would do'],

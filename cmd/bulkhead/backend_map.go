@@ -1,0 +1,25 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/bulkhead/bulkhead/httpapi"
+	"github.com/bulkhead/bulkhead/policy"
+	"github.com/bulkhead/bulkhead/recommender"
+)
+
+// options is everything the API can ask this program.
+func (b *backend) options(log *slog.Logger) httpapi.Options {
+	return httpapi.Options{Log: log, Hub: b.hub, Violations: b, Readiness: b, Exposure: b,
+		Identities: b, Inventory: b, History: b}
+}
+
+// Exposure implements httpapi.ExposureSource.
+func (b *backend) Exposure(ctx context.Context, w httpapi.Window, set *policy.Set) (*policy.Exposure, error) {
+	m, _, err := b.view(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	return recommender.Exposure(m, set), nil
+}
