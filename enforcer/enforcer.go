@@ -36,6 +36,9 @@ type Options struct {
 	// CutConnections ends the established connections that a set forbids, and says
 	// how many; nil where that cannot be done.
 	CutConnections func(ctx context.Context, set *policy.Set, host *nft.Host) (int, error)
+	// Author is who acts through this Enforcer, for the journal: a person at a command,
+	// or the agent. What is applied has an author of its own.
+	Author string
 	// MaxRepairs bounds repairs of a tampered table per minute; 0 for 5.
 	MaxRepairs int
 }
@@ -55,7 +58,10 @@ type Enforcer struct {
 	generation uint32
 	repairs    []time.Time
 	flapping   bool
-	watch      *Aftercare
+	watch      *tally    // over what is in force; nil when nobody asked for one
+	watchFrom  time.Time // events before are of what was in force then
+	watchUntil time.Time // zero until the change is confirmed
+	watchSaved time.Time
 }
 
 // Errors that callers tell apart.
@@ -63,6 +69,8 @@ var (
 	ErrPending   = errors.New("another change waits to be confirmed")
 	ErrNoPending = errors.New("no change waits to be confirmed")
 	ErrNoVersion = errors.New("no such version")
+	// ErrNeverConfirmed: nobody ever said that the version lets them in.
+	ErrNeverConfirmed = errors.New("this version was never confirmed; apply its policy again instead")
 )
 
 // Open reads the state folder; it changes nothing in the kernel, see Restore.
@@ -90,7 +98,7 @@ func Open(opts Options) (*Enforcer, error) {
 	if e.pending, err = s.load("pending"); err != nil {
 		return nil, err
 	}
-	return e, nil
+	return e, e.loadWatch()
 }
 
 // Restore puts the last confirmed version in force, before anything else is done
@@ -162,6 +170,11 @@ type Request struct {
 	Host           nft.Host
 	Author, Reason string
 	Established    Established // "" for Keep
+	// Change is the id of the recorded change that this is a step of, if any.
+	Change string
+	// Aftercare has the change watched. Without one, a watch over the version in
+	// force goes on when nothing is newly enforced, and rests otherwise.
+	Aftercare *Aftercare
 }
 
 // Apply puts a set in force. When it newly enforces policies, their drops last
@@ -192,6 +205,9 @@ func (e *Enforcer) Apply(ctx context.Context, req Request) (*Version, error) {
 	if len(gated) > 0 && !req.Host.MonitorOnly {
 		v.Deadline = v.Time.Add(e.opts.Gate)
 	}
+	if err := e.prepareWatch(v, req.Aftercare); err != nil {
+		return nil, err
+	}
 	if err := e.state.save(v); err != nil {
 		return nil, err
 	}
@@ -206,6 +222,9 @@ func (e *Enforcer) Apply(ctx context.Context, req Request) (*Version, error) {
 		return nil, err
 	}
 	e.pending = v
+	if err := e.loadWatch(); err != nil {
+		return nil, err
+	}
 	detail := fmt.Sprintf("unconfirmed: %s drops until %s", strings.Join(sortedKeys(gated), ", "), v.Deadline.Format(time.RFC3339))
 	if err := e.enforce(ctx, v, gated, "applied", detail); err != nil {
 		return nil, errors.Join(err, e.rollback(ctx, "rolled-back", "it could not be applied"))
@@ -220,7 +239,7 @@ func (e *Enforcer) newVersion(req Request) (*Version, error) {
 	}
 	v := &Version{
 		Number: 1, Hash: req.Set.Hash(), Time: e.opts.Now(), Author: req.Author, Reason: req.Reason,
-		Established: req.Established, Policy: string(policy.Format(req.Set)), Host: req.Host,
+		Established: req.Established, Change: req.Change, Replaces: number(e.confirmed), Policy: string(policy.Format(req.Set)), Host: req.Host,
 	}
 	if v.Established == "" {
 		v.Established = Keep
@@ -234,11 +253,14 @@ func (e *Enforcer) newVersion(req Request) (*Version, error) {
 // settle makes v the confirmed version.
 func (e *Enforcer) settle(v *Version) error {
 	v.Deadline = time.Time{}
+	if v.Confirmed.IsZero() {
+		v.Confirmed = e.opts.Now()
+	}
 	if err := errors.Join(e.state.save(v), e.state.point("confirmed", v.Number), e.state.unpoint("pending")); err != nil {
 		return err
 	}
 	e.confirmed, e.pending = v, nil
-	return nil
+	return errors.Join(e.loadWatch(), e.state.prune(e.confirmed))
 }
 
 // enforce compiles a version, puts it in force, and records that.
@@ -269,6 +291,11 @@ func (e *Enforcer) enforce(ctx context.Context, v *Version, gated map[string]tim
 		if err != nil {
 			return fmt.Errorf("version %d: cut connections: %w", v.Number, err)
 		}
+		if v.CutConnections = n; n > 0 {
+			if err := e.state.save(v); err != nil {
+				return err
+			}
+		}
 		detail += fmt.Sprintf("; %d connections cut", n)
 	}
 	return e.record(event, v, detail)
@@ -277,7 +304,11 @@ func (e *Enforcer) enforce(ctx context.Context, v *Version, gated map[string]tim
 func (e *Enforcer) record(event string, v *Version, detail string) error {
 	s := Step{Time: e.opts.Now(), Event: event, Detail: detail}
 	if v != nil {
-		s.Version, s.Hash, s.Author = v.Number, v.Hash, v.Author
+		s.Version, s.Hash, s.Change = v.Number, v.Hash, v.Change
+	}
+	s.Author = e.opts.Author
+	if v != nil && event == "applied" {
+		s.Author, s.Reason = v.Author, v.Reason
 	}
 	return e.state.record(s)
 }
@@ -310,13 +341,23 @@ func (e *Enforcer) Journal() ([]Step, error) { return e.state.journal() }
 type Status struct {
 	Confirmed, Pending *Version // nil when none
 	Flapping           bool     // somebody keeps changing the table; repairs are paused
+	// Watch is the watch over what is in force; nil when there is none. WatchUntil
+	// is when it ends, zero while its change waits to be confirmed.
+	Watch      *Watch
+	WatchUntil time.Time
 }
 
 // Status returns the current state.
 func (e *Enforcer) Status() Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return Status{e.confirmed, e.pending, e.flapping}
+	st := Status{Confirmed: e.confirmed, Pending: e.pending, Flapping: e.flapping}
+	if e.watch != nil {
+		w := e.watch.Watch
+		w.SeenForeseen, w.SeenBroken, w.SeenUnforeseen = slices.Clone(w.SeenForeseen), slices.Clone(w.SeenBroken), slices.Clone(w.SeenUnforeseen)
+		st.Watch, st.WatchUntil = &w, e.watchUntil
+	}
+	return st
 }
 
 func sortedKeys[V any](m map[string]V) []string {

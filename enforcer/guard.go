@@ -30,7 +30,9 @@ func (e *Enforcer) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			return e.keepWatch()
 		case <-tick.C:
 			if err := e.Guard(ctx); err != nil && ctx.Err() == nil {
 				return err
@@ -49,10 +51,8 @@ func (e *Enforcer) Guard(ctx context.Context) error {
 	if v := e.pending; v != nil && !e.opts.Now().Before(v.Deadline) {
 		return e.rollback(ctx, "expired", "it was not confirmed in time")
 	}
-	if e.watch != nil && e.watch.exceeded() {
-		why := e.watch.verdict()
-		e.watch = nil
-		return e.rollbackWatched(ctx, why)
+	if done, err := e.guardWatch(ctx); done || err != nil {
+		return err
 	}
 	if !e.enforcing {
 		return nil

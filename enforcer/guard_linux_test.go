@@ -1,7 +1,6 @@
 package enforcer_test
 
 import (
-	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -115,32 +114,4 @@ func TestGuardRunsByItself(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Logf("restored after %v", time.Since(began).Round(10*time.Millisecond))
-}
-
-// TestAftercareRollsBack: more unforeseen drops than are borne take the change
-// back; foreseen ones do not.
-func TestAftercareRollsBack(t *testing.T) {
-	testenv.Need(t, "netns")
-	d := newDrill(t)
-	e, _ := inForce(t, d, onlySSH())
-	party := func(a string) flow.Party { return flow.Party{Addr: netip.MustParseAddr(a)} }
-	dns := enforcer.Edge{Client: party("10.7.0.2"), Server: party("10.7.0.1"), Service: flow.Service{Proto: flow.TCP, Port: 53}}
-	care := enforcer.NewAftercare(time.Now().Add(time.Hour), []enforcer.Edge{dns}, 0)
-	e.Watch(care)
-	drop := func(port uint16) {
-		care.Violations([]policy.Violation{{Time: flow.TimeOf(time.Now()), Client: dns.Client, Server: dns.Server,
-			Service: flow.Service{Proto: flow.TCP, Port: port}, Outcome: policy.Blocked}})
-		if err := e.Guard(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	drop(53)
-	if got := d.lost(); len(got) != 2 {
-		t.Errorf("a foreseen drop changed what is lost: %v", got)
-	}
-	drop(8443)
-	if got := d.lost(); got != nil {
-		t.Errorf("after an unforeseen drop still lost %v", got)
-	}
-	events(t, e, "applied", "confirmed", "rolled-back")
 }

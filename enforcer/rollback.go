@@ -25,13 +25,21 @@ func (e *Enforcer) Rollback(ctx context.Context, to int, why string) error {
 		return err
 	}
 	if to == 0 && e.confirmed != nil {
-		to = e.confirmed.Number - 1
+		if to = e.confirmed.Replaces; to == 0 {
+			return fmt.Errorf("roll back: nothing was confirmed before version %d: release the machine instead: %w", e.confirmed.Number, ErrNoVersion)
+		}
 	}
 	if !slices.Contains(numbers, to) {
 		return fmt.Errorf("roll back to %d: %w", to, ErrNoVersion)
 	}
 	v, err := e.state.version(to)
 	if err != nil {
+		return err
+	}
+	if v.Confirmed.IsZero() {
+		return fmt.Errorf("roll back to %d: %w", to, ErrNeverConfirmed)
+	}
+	if err := e.endWatch("rolled back by hand"); err != nil {
 		return err
 	}
 	if err := e.enforce(ctx, v, nil, "rolled-back", why); err != nil {
@@ -47,6 +55,9 @@ func (e *Enforcer) rollback(ctx context.Context, event, why string) error {
 		return err
 	}
 	e.pending = nil
+	if err := errors.Join(e.endWatch(event), e.loadWatch()); err != nil {
+		return err
+	}
 	if e.confirmed == nil {
 		if err := e.opts.Kernel.Remove(ctx); err != nil {
 			return err
@@ -72,6 +83,9 @@ func (e *Enforcer) Release(ctx context.Context, why string) error {
 		return err
 	}
 	v := e.confirmed
+	if err := e.endWatch("released"); err != nil {
+		return err
+	}
 	e.confirmed, e.pending, e.enforcing, e.inForce = nil, nil, false, nft.Ruleset{}
 	return errors.Join(e.record("released", v, why), e.state.unpoint("confirmed"), e.state.unpoint("pending"))
 }

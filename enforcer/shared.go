@@ -43,6 +43,9 @@ func (e *Enforcer) reload() error {
 	if e.pending, err = e.state.load("pending"); err != nil {
 		return err
 	}
+	if err := e.loadWatch(); err != nil {
+		return err
+	}
 	v, gated := e.confirmed, map[string]time.Duration(nil)
 	if e.pending != nil {
 		v = e.pending

@@ -1,7 +1,6 @@
 package enforcer
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,15 +10,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // state is the folder in which an enforcer keeps what it must know after a crash:
 //
 //	confirmed       number of the version in force
 //	pending         number of a version applied and not confirmed; absent usually
-//	versions/7.json every version ever applied
-//	journal.jsonl   every step, in order
+//	versions/7.json the newest versions applied
+//	versions/7.watch the watch over that change, with what it counted
+//	journal.jsonl   the newest steps, in order; journal.old.jsonl those before
 //
 // Each file is replaced whole (written aside, synced, renamed), the journal
 // appended and synced.
@@ -89,6 +88,35 @@ func (s *state) numbers() (out []int, err error) {
 	return out, nil
 }
 
+// keepVersions is how many versions are kept beside those still referred to: an
+// agent whose inventory changes makes many.
+const keepVersions = 50
+
+// prune forgets old versions, but for what v refers to.
+func (s *state) prune(v *Version) error {
+	numbers, err := s.numbers()
+	if err != nil || len(numbers) <= keepVersions {
+		return err
+	}
+	keep := map[int]bool{v.Number: true, v.Replaces: true, v.WatchOf: true}
+	if v.WatchOf != 0 {
+		if changed, err := s.version(v.WatchOf); err == nil {
+			keep[changed.Replaces] = true
+		}
+	}
+	for _, n := range numbers[:len(numbers)-keepVersions] {
+		if keep[n] {
+			continue
+		}
+		for _, name := range []string{s.watchFile(n), s.path("versions", strconv.Itoa(n)+".json")} {
+			if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("enforcer state: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
 func (s *state) save(v *Version) error {
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -136,48 +164,4 @@ func syncDir(dir string) error {
 		return fmt.Errorf("enforcer state: %w", err)
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// Step is one line of the journal.
-type Step struct {
-	Time    time.Time `json:"time"`
-	Event   string    `json:"event"` // applied, confirmed, expired, rolled-back, restored, tampered, repaired, released, …
-	Version int       `json:"version,omitempty"`
-	Hash    string    `json:"hash,omitempty"`
-	Author  string    `json:"author,omitempty"`
-	Detail  string    `json:"detail,omitempty"`
-}
-
-func (s *state) record(step Step) error {
-	line, err := json.Marshal(step)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(s.path("journal.jsonl"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("enforcer journal: %w", err)
-	}
-	_, err = f.Write(append(line, '\n'))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("enforcer journal: %w", err)
-	}
-	return nil
-}
-
-// journal reads all steps; a last line torn by a crash is left out.
-func (s *state) journal() (out []Step, err error) {
-	text, err := os.ReadFile(s.path("journal.jsonl"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("enforcer journal: %w", err)
-	}
-	for _, line := range bytes.Split(text, []byte("\n")) {
-		var step Step
-		if json.Unmarshal(line, &step) == nil {
-			out = append(out, step)
-		}
-	}
-	return out, nil
 }

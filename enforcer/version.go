@@ -18,6 +18,17 @@ type Version struct {
 	Reason string    `json:"reason,omitempty"`
 	// Established says what becomes of connections the change forbids.
 	Established Established `json:"established"`
+	// CutConnections is how many were cut when it was applied.
+	CutConnections int `json:"cutConnections,omitempty"`
+	// Confirmed is when it was; zero before.
+	Confirmed time.Time `json:"confirmed,omitzero"`
+	// Replaces is the version that was confirmed when this one was applied; 0 for
+	// none. Going back goes there.
+	Replaces int `json:"replaces,omitempty"`
+	// Change is the id of the recorded change it is a step of; "" for none.
+	Change string `json:"change,omitempty"`
+	// WatchOf is the version whose watch goes on over this one; 0 for its own.
+	WatchOf int `json:"watchOf,omitempty"`
 	// Deadline is when the kernel falls back to monitor unless the version is
 	// confirmed; zero once it is.
 	Deadline time.Time `json:"deadline,omitzero"`

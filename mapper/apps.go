@@ -49,7 +49,7 @@ func (w *work) findApplications() {
 		k := appKey{env: env[r]}
 		switch {
 		case given[r] != "":
-			k.given = given[r]
+			k = w.givenKey(given[r], env[r])
 		case w.people[r] && home[r] >= 0 && linked[home[r]]:
 			if k = adopted[part[home[r]]]; k.given == "" {
 				k = appKey{module: part[home[r]] + 1}
@@ -79,6 +79,15 @@ func (w *work) findApplications() {
 type appKey struct {
 	given, special, env string
 	module              int32
+}
+
+// givenKey is the application that the operator's word makes: one per environment
+// of a label, one of a pin.
+func (w *work) givenKey(given, env string) appKey {
+	if w.pins[given] {
+		env = ""
+	}
+	return appKey{given: given, env: env}
 }
 
 // roleKinds is the kind of infrastructure of roles that are set aside for it.
@@ -115,7 +124,7 @@ func (w *work) adopted(part []int32, given, env []string, linked []bool) map[int
 		if votes[part[r]] == nil {
 			votes[part[r]] = map[appKey]int{}
 		}
-		votes[part[r]][appKey{given: g, env: env[r]}] += size[r]
+		votes[part[r]][w.givenKey(g, env[r])] += size[r]
 	}
 	out := map[int32]appKey{}
 	for p, v := range votes {

@@ -28,10 +28,13 @@ type Decisions struct {
 	// the traffic no longer shows it, a refused one is never made again. An empty
 	// kind refuses or accepts every kind.
 	Infrastructure []InfrastructureDecision `json:"infrastructure,omitempty" yaml:"infrastructure,omitempty"`
-	// Pins hold nodes in a group that was accepted as right: nodes with the same
-	// pin are never in two applications, nodes with different pins never in one.
+	// Pins hold nodes in an application that was accepted as right, by its
+	// identity: nodes with the same pin are never in two applications, nodes with
+	// different pins never in one. The operator's labels win over pins.
 	Pins map[string]string `json:"pins,omitempty" yaml:"pins,omitempty"`
-	// Names are what accepted groups are called, by pin.
+	// RolePins do the same for roles inside it.
+	RolePins map[string]string `json:"rolePins,omitempty" yaml:"rolePins,omitempty"`
+	// Names are what accepted groups are called, by identity.
 	Names map[string]string `json:"names,omitempty" yaml:"names,omitempty"`
 	// Refused holds, by node and label key, a value that was proposed and that a
 	// person refused: it is not proposed again.
@@ -39,11 +42,7 @@ type Decisions struct {
 }
 
 // InfrastructureDecision accepts or refuses one finding.
-type InfrastructureDecision struct {
-	Node   string `json:"node" yaml:"node"`
-	Kind   string `json:"kind,omitempty" yaml:"kind,omitempty"`
-	Accept bool   `json:"accept" yaml:"accept"`
-}
+type InfrastructureDecision = topology.InfrastructureDecision
 
 // Options bound the work; the zero value is right for every network.
 type Options struct {
@@ -112,7 +111,8 @@ type work struct {
 	probe   []probeStats // per node, as client
 	brief   []bool       // per dependency, see passing
 	names   []hostName   // per node, what its name says
-	class   []int32      // per node, behaviour class
+	pins    map[string]bool
+	class   []int32 // per node, behaviour class
 	classes int
 	infra   []int32 // per node, index into m.Infrastructure, -1 for none
 	role    []int32 // per node, role group, -1 for outside
@@ -124,6 +124,10 @@ type work struct {
 
 func newWork(m *topology.Map, in *Input, g *graphBuilder) *work {
 	w := &work{m: m, in: in, nodes: m.Graph.Nodes, deps: m.Graph.Deps, probe: g.probes}
+	w.pins = map[string]bool{}
+	for _, pin := range in.Decisions.Pins {
+		w.pins[pin] = true
+	}
 	w.adj = newAdjacency(len(w.nodes), w.deps)
 	w.service = w.effectiveServices()
 	w.findPassing()

@@ -48,7 +48,7 @@ func newGrouping(w *work) *grouping {
 	words := w.telling((*hostName).word)
 	for i := range w.nodes {
 		g.envOf[i] = w.env(int32(i))
-		g.appOf[i], g.roleOf[i] = w.givenApp(int32(i)), w.nodes[i].Labels[topology.LabelRole]
+		g.appOf[i], g.roleOf[i] = w.givenApp(int32(i)), cmp.Or(w.nodes[i].Labels[topology.LabelRole], w.in.Decisions.RolePins[w.nodes[i].ID])
 		if s := w.names[i].stem; stems[s] {
 			g.stemOf[i] = s
 		}
@@ -89,6 +89,23 @@ func (w *work) telling(part func(*hostName) string) map[string]bool {
 // givenApp is the application the operator put node i into, by label or by pin.
 func (w *work) givenApp(i int32) string {
 	return cmp.Or(w.nodes[i].Labels[topology.LabelApp], w.in.Decisions.Pins[w.nodes[i].ID])
+}
+
+// pin is the identity of the application that node i was accepted as a member of,
+// unless the operator's label says otherwise.
+func (w *work) pin(i int32) string {
+	if w.nodes[i].Labels[topology.LabelApp] != "" {
+		return ""
+	}
+	return w.in.Decisions.Pins[w.nodes[i].ID]
+}
+
+// rolePin is the same for roles.
+func (w *work) rolePin(i int32) string {
+	if w.nodes[i].Labels[topology.LabelRole] != "" {
+		return ""
+	}
+	return w.in.Decisions.RolePins[w.nodes[i].ID]
 }
 
 // joinLabelled joins nodes that the operator gave the same application, role and

@@ -34,11 +34,13 @@ func (w *work) identify() (map[string]*topology.Role, map[string]*topology.Appli
 			formerApps[prev.Applications[i].ID] = &prev.Applications[i]
 		}
 	}
-	for r, id := range w.inherit("role", roles, oldRoles) {
+	for r, id := range w.inherit("role", roles, oldRoles, w.rolePin) {
 		w.m.Roles[r].ID = id
 	}
-	for a, id := range w.inherit("app", apps, oldApps) {
+	for a, id := range w.inherit("app", apps, oldApps, w.pin) {
 		w.m.Applications[a].ID = id
+		pin, share := vote(apps[a], w.pin)
+		w.m.Applications[a].Pinned = pin == id && share > 0.5
 	}
 	return formerRoles, formerApps
 }
@@ -56,10 +58,16 @@ type overlapping struct {
 }
 
 // inherit matches groups with former ones, largest overlap first, and returns
-// every group's identity.
-func (w *work) inherit(kind string, groups [][]int32, old []former) []string {
+// every group's identity. A group that was accepted has the one it was accepted
+// under.
+func (w *work) inherit(kind string, groups [][]int32, old []former, pin func(int32) string) []string {
 	out := make([]string, len(groups))
 	taken := map[string]bool{}
+	for _, g := range bySize(groups) {
+		if id, _ := vote(groups[g], pin); id != "" && !taken[id] {
+			out[g], taken[id] = id, true
+		}
+	}
 	for _, m := range w.overlaps(groups, old) {
 		if id := old[m.old].id; out[m.group] == "" && !taken[id] {
 			out[m.group], taken[id] = id, true
@@ -73,6 +81,16 @@ func (w *work) inherit(kind string, groups [][]int32, old []former) []string {
 		}
 	}
 	return out
+}
+
+// bySize are the indexes of groups, largest first.
+func bySize(groups [][]int32) []int {
+	order := make([]int, len(groups))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(groups[b]), len(groups[a])) })
+	return order
 }
 
 func (w *work) overlaps(groups [][]int32, old []former) []overlapping {

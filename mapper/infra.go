@@ -31,6 +31,12 @@ const (
 	KindCollector  = "shared-client"  // uses many unrelated, no known port says for what
 )
 
+// Kinds lists them, sorted.
+func Kinds() []string {
+	return []string{KindBackup, KindConfig, KindDHCP, KindDirectory, KindDNS, KindFiles, KindJump, KindBalancer, KindLogging, KindMail,
+		KindMonitoring, KindNTP, KindPatch, KindPrinting, KindProxy, KindScanner, KindCollector, KindShared}
+}
+
 // reach is how widely one service of a node is shared: with how many nodes and
 // with how many different classes of them.
 type reach struct {
@@ -261,26 +267,4 @@ func (w *work) scanners(found []topology.Finding) []topology.Finding {
 			Why:        fmt.Sprintf("%d attempts at %d targets on %d services got no answer, %d did", p.attempts, p.targets, p.ports, to-from)})
 	}
 	return out
-}
-
-// decide applies the operator's word and sorts by node.
-func (w *work) decide(found []topology.Finding) []topology.Finding {
-	at := make(map[string]int32, len(w.nodes))
-	for i := range w.nodes {
-		at[w.nodes[i].ID] = int32(i)
-	}
-	for _, d := range w.in.Decisions.Infrastructure {
-		i, ok := at[d.Node]
-		if !ok {
-			continue
-		}
-		found = slices.DeleteFunc(found, func(f topology.Finding) bool {
-			return f.Node == i && (d.Accept || d.Kind == "" || f.Kind == d.Kind)
-		})
-		if d.Accept {
-			found = append(found, topology.Finding{Node: i, Kind: cmp.Or(d.Kind, KindShared), Confidence: 1, Why: "accepted by the operator"})
-		}
-	}
-	slices.SortStableFunc(found, func(a, b topology.Finding) int { return cmp.Compare(a.Node, b.Node) })
-	return slices.CompactFunc(found, func(a, b topology.Finding) bool { return a.Node == b.Node })
 }

@@ -22,17 +22,27 @@ func (w *work) nameGroups() {
 	for a := range w.m.Applications {
 		app := &w.m.Applications[a]
 		app.Name, app.Why = w.appName(int32(a))
-		if old := formerApps[app.ID]; old != nil && !w.labelled(app.Members, topology.LabelApp) {
+		if w.labelled(app.Members, topology.LabelApp) {
+			continue
+		}
+		if old := formerApps[app.ID]; old != nil {
 			app.Name = old.Name
 			app.Env = cmp.Or(app.Env, old.Env)
+		}
+		if name := w.in.Decisions.Names[app.ID]; name != "" {
+			app.Name, app.Why = name, "called so by the operator; "+app.Why
 		}
 	}
 	for r := range w.m.Roles {
 		role := &w.m.Roles[r]
 		role.Name, role.Why = w.roleName(role)
-		if old := formerRoles[role.ID]; old != nil && !w.labelled(role.Members, topology.LabelRole) {
+		if w.labelled(role.Members, topology.LabelRole) {
+			continue
+		}
+		if old := formerRoles[role.ID]; old != nil {
 			role.Name = old.Name
 		}
+		role.Name = cmp.Or(w.in.Decisions.Names[role.ID], role.Name)
 	}
 	w.uniqueAppNames()
 	w.uniqueRoleNames()

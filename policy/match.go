@@ -137,6 +137,13 @@ func (pe Peer) String() string {
 	return pe.Selector.String()
 }
 
+// Allows reports whether the rule, were it judged, would let the flow pass. A rule
+// for one process is not: which one it is is not known here. set resolves the
+// networks it names.
+func (r *Rule) Allows(set *Set, client, server *Party, svc flow.Service) bool {
+	return r.Action == Allow && r.Process == "" && anyService(r.Services, svc) && anyPeer(set, r.From, client) && anyPeer(set, r.To, server)
+}
+
 func anyContains(prefixes []netip.Prefix, a netip.Addr) bool {
 	a = a.Unmap()
 	for _, p := range prefixes {

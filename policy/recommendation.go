@@ -40,6 +40,14 @@ const (
 	ConcernReversed    Concern = "reversed-looking"
 	ConcernUnlabelled  Concern = "unlabelled-to-critical"
 	ConcernWorkstation Concern = "workstation-to-workstation"
+	// ConcernUnproven is traffic that only a violation says was tried: nobody saw it
+	// answered.
+	ConcernUnproven Concern = "unproven"
+	// ConcernNAT is traffic of an address that many machines share, or none: who
+	// asked, or who answered, is not known.
+	ConcernNAT Concern = "nat"
+	// ConcernUnadmitted is traffic that only exporters nobody admitted told of.
+	ConcernUnadmitted Concern = "unadmitted-telemetry"
 )
 
 // Decision is a group of observed dependencies that are not allowed silently: a
@@ -87,6 +95,9 @@ type Recommendation struct {
 	Decisions []Decision `json:"decisions"`
 	Coverage  []Coverage `json:"coverage"` // overall first, then per policy
 	Notes     []string   `json:"notes,omitempty"`
+	// Changes compares the set with the one it builds on: one per rule; nil when
+	// there was none to build on.
+	Changes []RuleChange `json:"changes,omitempty"`
 }
 
 // Class is one of the four ways a simulation sorts traffic and rules.

@@ -26,8 +26,11 @@ func (d *draft) decisions() []policy.Decision {
 	for i, c := range d.concerns {
 		dep := &d.m.Graph.Deps[i]
 		server := &d.groups[d.groupOf[dep.Server]]
-		if c == none || !d.inScope(server.appKey) {
+		if c == none || !d.inScope(server.appKey) || d.skip != nil && d.skip(int32(i)) {
 			continue
+		}
+		if c == policy.ConcernUnproven && d.reuse.settles(int32(i), policy.Inbound) {
+			continue // somebody decided about it
 		}
 		k := decisionKey{c, d.placeOf(dep.Client, policy.ServiceLevel), d.placeOf(dep.Server, policy.ServiceLevel), server.app}
 		if c == policy.ConcernScanner {
@@ -53,7 +56,7 @@ func (d *draft) decisions() []policy.Decision {
 // their servers.
 func (d *draft) allowDecided(set *policy.Set) {
 	for _, dec := range d.rec.Decisions {
-		if dec.Answer != policy.AnswerAllow {
+		if dec.Answer != policy.AnswerAllow || d.reuse.allows(d.behind[dec.ID]) {
 			continue
 		}
 		byPolicy := map[string][]int32{}
@@ -73,6 +76,9 @@ func (d *draft) allowDecided(set *policy.Set) {
 			rule := dec.Rule
 			rule.Name = unique(rule.Name, taken)
 			p.Rules = append(p.Rules, rule)
+			if d.reuse != nil {
+				d.reuse.added[ruleID{p.Name, rule.Name}] = true
+			}
 			ev := d.evidence(p.Name, rule.Name, byPolicy[p.Name])
 			ev.Decided = true
 			d.rec.Evidence = append(d.rec.Evidence, ev)
@@ -110,6 +116,9 @@ func (d *draft) decision(k decisionKey, deps []int32) policy.Decision {
 	out.Title = fmt.Sprintf("%s to %s: %s", sentence(from), to, listWords(words))
 	out.Rule.Description = fmt.Sprintf("%s may use %s: %s. Decided by hand: %s.", sentence(from), to, listWords(words), k.concern)
 	out.Why = concernWords[k.concern] + " " + seenWords(stats)
+	if k.concern == policy.ConcernUnproven {
+		out.Why = concernWords[k.concern] + " Last tried " + stats.Last.Std().Format("2006-01-02 15:04") + "."
+	}
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s|%s|%s|%s", k.concern, k.from.id(), k.to.id(), own)
 	out.ID = hex.EncodeToString(h.Sum(nil))
@@ -130,9 +139,10 @@ var concernWords = map[policy.Concern]string{
 	policy.ConcernReversed:    "The port is one that clients are given, and nothing strong says who asked: the direction may be the wrong way round.",
 	policy.ConcernUnlabelled:  "Nobody has said what the client is, and the server is one of the most important.",
 	policy.ConcernWorkstation: "File shares and remote control between machines people sit at are how an intruder moves.",
+	policy.ConcernUnproven:    "Somebody tried it and a policy stopped it, or would have; nobody saw it answered.",
 }
 
 var concernList = []policy.Concern{policy.ConcernVendor, policy.ConcernUnlabelled, policy.ConcernScanner, policy.ConcernAdmin, policy.ConcernCrossEnv,
-	policy.ConcernCleartext, policy.ConcernWorkstation, policy.ConcernOneOff, policy.ConcernReversed}
+	policy.ConcernCleartext, policy.ConcernWorkstation, policy.ConcernOneOff, policy.ConcernUnproven, policy.ConcernReversed}
 
 func concernOrder(c policy.Concern) int { return slices.Index(concernList, c) }

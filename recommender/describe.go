@@ -7,13 +7,12 @@ import (
 	"strings"
 
 	"github.com/bulkhead/bulkhead/policy"
-	"github.com/bulkhead/bulkhead/topology"
 )
 
 // rule writes one cover down as a rule of own's policy.
 func (d *draft) rule(own appKey, c policy.Cover) policy.Rule {
 	froms, tos := d.placesOf(c[policy.ByFrom]), d.placesOf(c[policy.ByTo])
-	r := policy.Rule{Name: ruleName(own, froms, tos), From: d.peers(froms), To: d.peers(tos)}
+	r := policy.Rule{Name: ruleName(own, froms, tos), From: d.asNetworks(d.peers(froms)), To: d.asNetworks(d.peers(tos))}
 	var services []string
 	for _, s := range c[policy.ByService] {
 		svc := d.svcs[s]
@@ -133,39 +132,4 @@ func sentence(s string) string {
 		}
 	}
 	return s
-}
-
-// networks defines every network the set names.
-func (d *draft) networks(set *policy.Set) []topology.Network {
-	used := map[string]bool{}
-	for i := range set.Policies {
-		for _, r := range set.Policies[i].Rules {
-			for _, p := range append(slices.Clone(r.From), r.To...) {
-				used[p.Network] = p.Network != "" && p.Network != policy.InternetName
-			}
-		}
-	}
-	for _, dec := range d.rec.Decisions {
-		for _, p := range append(slices.Clone(dec.Rule.From), dec.Rule.To...) {
-			used[p.Network] = p.Network != "" && p.Network != policy.InternetName
-		}
-	}
-	var out []topology.Network
-	for _, n := range d.opt.Networks {
-		if name := networkName(n.Name); used[name] {
-			used[name] = false
-			n.Name = name
-			n.Domains = slices.DeleteFunc(slices.Clone(n.Domains), func(d string) bool { return !policy.ValidDomain(d) })
-			out = append(out, n)
-		}
-	}
-	for i := range d.m.Graph.Nodes {
-		n := &d.m.Graph.Nodes[i]
-		if name := networkName(n.Name); n.Kind == topology.NodeNetwork && used[name] {
-			used[name] = false
-			out = append(out, topology.Network{Name: name, Prefixes: d.addrPrefixes(int32(i)), Labels: n.Labels})
-			d.rec.Notes = append(d.rec.Notes, fmt.Sprintf("network %s is not in the inventory: it holds the %s seen, and may be larger", name, plural(len(n.Addrs), "host")))
-		}
-	}
-	return out
 }

@@ -25,6 +25,26 @@ func (d *draft) evidence(policyName, rule string, deps []int32) policy.Evidence 
 	return ev
 }
 
+// keptEvidence is that of the rules that were there before: what they decided, and
+// what extended them.
+func (d *draft) keptEvidence(set *policy.Set) (out []policy.Evidence) {
+	for i := range set.Policies {
+		for _, r := range set.Policies[i].Rules {
+			k := ruleID{set.Policies[i].Name, r.Name}
+			if d.reuse.added[k] {
+				continue
+			}
+			deps := slices.Clone(d.reuse.behind[k])
+			slices.Sort(deps)
+			deps = slices.Compact(deps)
+			ev := d.evidence(k.policy, k.rule, deps)
+			ev.Decided = slices.ContainsFunc(deps, func(i int32) bool { return d.concerns[i] != none })
+			out = append(out, ev)
+		}
+	}
+	return out
+}
+
 // ruleConfidence is how sure we are that a rule is wanted as written, 0..1: the
 // mean confidence of the direction, lowered while it has been seen on few days
 // and in few flows. Each day seen halves the doubt; so does each doubling of

@@ -1,6 +1,7 @@
 package recommender
 
 import (
+	"cmp"
 	"net/netip"
 
 	"github.com/bulkhead/bulkhead/flow"
@@ -32,4 +33,9 @@ func nodeFinder(m *topology.Map) func(flow.Party) int32 {
 		}
 		return -1
 	}
+}
+
+// compareDeps is the order of Graph.Deps.
+func compareDeps(a, b topology.Dependency) int {
+	return cmp.Or(cmp.Compare(a.Client, b.Client), cmp.Compare(a.Server, b.Server), a.Service.Compare(b.Service))
 }

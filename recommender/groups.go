@@ -22,6 +22,9 @@ type estate struct {
 	rolesOf map[appKey]int
 	envsOf  map[string]int // per application
 	listed  bool           // most inside nodes are workloads somebody listed
+	// inside and byApp are made when first asked for.
+	inside []int32
+	byApp  map[string][]int32
 }
 
 // appKey names an application in one environment; env may be empty.

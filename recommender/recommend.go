@@ -24,8 +24,9 @@ type Options struct {
 	// Networks define the names that nodes outside go by; those missing are made
 	// of the addresses seen.
 	Networks []topology.Network
-	// Base gives the always-allowed list and the break-glass networks; nil means
-	// the defaults.
+	// Base is what there is already: its always-allowed list, break-glass networks
+	// and named networks hold, its policies and rules stay and are built on, see
+	// RuleChange. nil means the defaults and no policy.
 	Base *policy.Set
 }
 
@@ -34,27 +35,45 @@ type Options struct {
 func Recommend(m *topology.Map, probes []flow.Probe, opt Options) (*policy.Recommendation, error) {
 	e := newEstate(m)
 	d := &draft{estate: e, opt: opt, concerns: e.concerns(probes, opt.Level), rec: &policy.Recommendation{Level: opt.Level, Since: m.Since, Until: m.Until}}
-	d.written, d.ranges = e.services(d.concerns)
+	if err := d.write(); err != nil {
+		return nil, fmt.Errorf("recommend at level %s: %w", opt.Level, err)
+	}
+	return d.rec, nil
+}
+
+// write makes the set of what concerns leave and puts the rest into decisions.
+func (d *draft) write() error {
+	d.written, d.ranges = d.services(d.concerns)
+	d.names, d.named = map[string]bool{}, map[appKey]string{}
+	d.reuse = d.newReuse()
 	d.collect()
 	set := &policy.Set{AlwaysAllowed: policy.DefaultAlwaysAllowed()}
-	if opt.Base != nil {
-		set.AlwaysAllowed, set.BreakGlass = opt.Base.AlwaysAllowed, opt.Base.BreakGlass
+	if d.opt.Base != nil {
+		set.AlwaysAllowed, set.BreakGlass = d.opt.Base.AlwaysAllowed, d.opt.Base.BreakGlass
 	}
-	for i := range e.apps {
-		if d.inScope(e.apps[i].appKey) {
-			set.Policies = append(set.Policies, d.policy(int32(i)))
+	for i := range d.apps {
+		if p, ok := d.policy(int32(i)); ok && d.inScope(d.apps[i].appKey) {
+			set.Policies = append(set.Policies, p)
 		}
+	}
+	if d.reuse != nil && len(d.opt.Scope) == 0 {
+		set.Policies = append(set.Policies, d.reuse.left...)
 	}
 	d.rec.Decisions = d.decisions()
 	d.allowDecided(set)
 	set.Networks = d.networks(set)
 	set = set.Normal()
 	if err := set.Validate(); err != nil {
-		return nil, fmt.Errorf("recommend at level %s: %w", opt.Level, err)
+		return err
 	}
 	d.rec.Set = set
+	if d.reuse != nil {
+		d.rec.Changes = d.reuse.changes(set)
+		d.rec.Evidence = append(d.rec.Evidence, d.keptEvidence(set)...)
+		d.rec.Notes = append(d.rec.Notes, d.reuse.denied()...)
+	}
 	d.finish()
-	return d.rec, nil
+	return nil
 }
 
 // draft is the state of one recommendation.
@@ -73,7 +92,9 @@ type draft struct {
 	byPolicy []map[policy.Cell][]int32 // per application: dependencies behind each cell
 	names    map[string]bool           // policy names in use
 	named    map[appKey]string
-	behind   map[string][]int32 // dependencies of each decision, by its ID
+	reuse    *reuse               // nil without a base
+	skip     func(dep int32) bool // dependencies that are not asked about; nil for none
+	behind   map[string][]int32   // dependencies of each decision, by its ID
 }
 
 // collect turns every dependency that is allowed into a cell of the policy that
@@ -81,11 +102,10 @@ type draft struct {
 func (d *draft) collect() {
 	d.placeAt, d.svcAt = map[place]int32{}, map[policy.Service]int32{}
 	d.byPolicy = make([]map[policy.Cell][]int32, len(d.apps))
-	d.names, d.named = map[string]bool{}, map[appKey]string{}
 	baseline := d.baseline()
 	for i := range d.m.Graph.Deps {
 		dep := &d.m.Graph.Deps[i]
-		if d.concerns[i] != none {
+		if d.concerns[i] != none || d.skip != nil && d.skip(int32(i)) {
 			continue
 		}
 		client, server := &d.groups[d.groupOf[dep.Client]], &d.groups[d.groupOf[dep.Server]]
@@ -94,15 +114,24 @@ func (d *draft) collect() {
 			c[policy.ByFrom], c[policy.ByService] = d.number(place{every: true}), d.numberService(d.written[i])
 			c[policy.ByTo] = d.number(place{groupKey: server.groupKey})
 		}
-		if server.app >= 0 {
+		if server.app >= 0 && !d.reuse.settles(int32(i), policy.Inbound) {
 			d.add(server.app, c, int32(i))
 		}
-		if d.opt.Egress == policy.EgressRestrict && client.app >= 0 && client.app != server.app {
+		if d.restricts(client.app) && client.app != server.app && !d.reuse.settles(int32(i), policy.Outbound) {
 			c[policy.ByFrom] = d.number(d.placeOf(dep.Client, d.opt.Level))
 			d.add(client.app, c, int32(i))
 		}
 	}
 	d.renumber()
+}
+
+// restricts reports whether the outbound side of an application is denied by
+// default: it is asked for, or its policy does so already.
+func (d *draft) restricts(app int32) bool {
+	if app < 0 {
+		return false
+	}
+	return d.opt.Egress == policy.EgressRestrict || d.reuse != nil && d.reuse.own[app] != nil && d.reuse.own[app].Egress == policy.EgressRestrict
 }
 
 func (d *draft) add(app int32, c policy.Cell, dep int32) {
@@ -194,36 +223,74 @@ func (d *draft) policyName(k appKey) string {
 	if name, ok := d.named[k]; ok {
 		return name
 	}
-	base := slug(k.app)
-	if k.env != "" {
-		base = slug(k.app + "-" + k.env)
-	}
-	d.named[k] = unique(base, d.names)
+	d.named[k] = unique(plainName(k), d.names)
 	return d.named[k]
 }
 
-// policy writes the policy of one application.
-func (d *draft) policy(i int32) policy.Policy {
+// plainName is what the policy of an application is called unless the name is
+// taken.
+func plainName(k appKey) string {
+	if k.env != "" {
+		return slug(k.app + "-" + k.env)
+	}
+	return slug(k.app)
+}
+
+// newPolicy is the policy of an application, without rules: the one it has, or a
+// draft of one.
+func (d *draft) newPolicy(i int32) policy.Policy {
 	a := &d.apps[i]
+	if d.reuse != nil && d.reuse.own[i] != nil {
+		p := *d.reuse.own[i]
+		p.Egress = max(p.Egress, d.opt.Egress)
+		return p
+	}
 	scope := topology.Labels{topology.LabelApp: a.app}
 	if a.env != "" {
 		scope[topology.LabelEnv] = a.env
 	}
-	p := policy.Policy{Name: d.policyName(a.appKey), Scope: policy.Select(scope), Egress: d.opt.Egress,
+	return policy.Policy{Name: d.policyName(a.appKey), Scope: policy.Select(scope), Egress: d.opt.Egress,
 		Description: fmt.Sprintf("Protects the %s of %s.", plural(len(a.nodes), "workload"), a.appKey)}
+}
+
+// policy writes the policy of one application; false when it needs none, because
+// others that there are protect and allow all of it.
+func (d *draft) policy(i int32) (policy.Policy, bool) {
+	a := &d.apps[i]
+	if len(d.byPolicy[i]) == 0 && d.reuse != nil && d.reuse.own[i] == nil && d.reuse.protects(i) {
+		return policy.Policy{}, false
+	}
+	p := d.newPolicy(i)
 	cells := make([]policy.Cell, 0, len(d.byPolicy[i]))
 	for c := range d.byPolicy[i] {
 		cells = append(cells, c)
 	}
 	slices.SortFunc(cells, func(x, y policy.Cell) int { return slices.Compare(x[:], y[:]) })
 	taken := map[string]bool{}
-	for _, c := range policy.Covers(cells) {
-		r := d.rule(a.appKey, c)
-		r.Name = unique(r.Name, taken)
-		p.Rules = append(p.Rules, r)
-		d.rec.Evidence = append(d.rec.Evidence, d.evidence(p.Name, r.Name, d.depsOf(i, c)))
+	for _, r := range p.Rules {
+		taken[r.Name] = true
 	}
-	return p
+	for _, c := range policy.Covers(cells) {
+		d.put(&p, d.rule(a.appKey, c), d.depsOf(i, c), taken)
+	}
+	return p, true
+}
+
+// put adds a rule to a policy: to one of its rules where it only extends that.
+func (d *draft) put(p *policy.Policy, r policy.Rule, deps []int32, taken map[string]bool) {
+	if d.reuse != nil {
+		if name, ok := d.reuse.extend(p, r); ok {
+			k := ruleID{p.Name, name}
+			d.reuse.behind[k] = append(d.reuse.behind[k], deps...)
+			return
+		}
+	}
+	r.Name = unique(r.Name, taken)
+	p.Rules = append(p.Rules, r)
+	if d.reuse != nil {
+		d.reuse.added[ruleID{p.Name, r.Name}] = true
+	}
+	d.rec.Evidence = append(d.rec.Evidence, d.evidence(p.Name, r.Name, deps))
 }
 
 // unique returns name, numbered from 2 where it is taken, and takes it.

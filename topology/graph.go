@@ -84,6 +84,8 @@ type Application struct {
 	Infrastructure string `json:"infrastructure,omitempty"`
 	// PriorityWhy names the member that sets the priority, and its reason.
 	PriorityWhy string `json:"priorityWhy,omitempty"`
+	// Pinned says that a person accepted the group: later runs keep it together.
+	Pinned bool `json:"pinned,omitempty"`
 }
 
 // Priority is the seed of the project plan: what to protect first.

@@ -112,6 +112,7 @@ func flatLabels[L ~map[string]string](of map[string]L) map[string]string {
 func diffMapping(old, new *mapper.Decisions) []string {
 	lines := diffKeyed(infrastructureWords(old), infrastructureWords(new), func(_, v string) string { return v })
 	lines = append(lines, diffKeyed(old.Pins, new.Pins, func(node, pin string) string { return node + " held in " + pin })...)
+	lines = append(lines, diffKeyed(old.RolePins, new.RolePins, func(node, pin string) string { return node + " held in " + pin })...)
 	return append(lines, diffKeyed(old.Names, new.Names, func(pin, name string) string { return pin + " called " + name })...)
 }
 

@@ -78,7 +78,7 @@ func (n *NFLOG) once(g *Group) error {
 	now := flow.TimeOf(n.opts.Now())
 	out := n.limit.expire(now, nil)
 	var add Stats
-	malformed, err := g.Receive(tick, func(p Packet) { out = n.packet(p, now, &add, out) })
+	malformed, err := g.Receive(tick, func(p Packet) { out = n.packet(p, &add, out) })
 	n.mu.Lock()
 	n.stats.Events += add.Events + uint64(malformed)
 	n.stats.Malformed += add.Malformed + uint64(malformed)
@@ -104,8 +104,9 @@ func (n *NFLOG) report(out []policy.Violation) error {
 	return nil
 }
 
-// packet handles one logged packet.
-func (n *NFLOG) packet(p Packet, now flow.Time, add *Stats, out []policy.Violation) []policy.Violation {
+// packet handles one logged packet. The kernel stamps those that came in; those
+// going out are of now, which is later than the change that blocked them.
+func (n *NFLOG) packet(p Packet, add *Stats, out []policy.Violation) []policy.Violation {
 	add.Events++
 	key, ok := ParsePacket(p.Payload)
 	if !ok {
@@ -119,7 +120,7 @@ func (n *NFLOG) packet(p Packet, now flow.Time, add *Stats, out []policy.Violati
 	}
 	v.Time, v.Host = p.Time, n.opts.Host
 	if v.Time == 0 {
-		v.Time = now
+		v.Time = flow.TimeOf(n.opts.Now())
 	}
 	if n.opts.Workload != nil {
 		v.Client.Workload, v.Server.Workload = n.opts.Workload(key.Client), n.opts.Workload(key.Server)
