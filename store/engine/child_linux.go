@@ -9,10 +9,6 @@ import (
 	"github.com/ebitengine/purego"
 )
 
-// childWord is the hidden first argument that turns this program into an engine:
-// PROGRAM childWord LIBRARY ARGUMENT…
-const childWord = "__bulkhead-engine"
-
 // IsChild reports whether this process was started to be an engine.
 func IsChild() bool { return len(os.Args) > 2 && os.Args[1] == childWord }
 

@@ -11,6 +11,10 @@ import (
 	"context"
 )
 
+// childWord is the hidden first argument that turns this program into an engine:
+// PROGRAM childWord LIBRARY ARGUMENT…
+const childWord = "__bulkhead-engine"
+
 // minVersion is the oldest server the schema and the insert settings work with:
 // deduplication tokens carried into materialized views of plain MergeTree came
 // with 24.8's block-token rework.
