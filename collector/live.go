@@ -68,7 +68,8 @@ func OpenLive(o LiveOptions, sink Sink) (*Live, error) {
 	}
 	l := &Live{o: o, sink: &lockedSink{sink: sink}, ready: make(chan struct{})}
 	if !o.WithoutExports {
-		l.exports = &exports{o: o.NetFlow, sink: l.sink}
+		l.exports = &exports{sink: l.sink}
+		l.exports.reconfigure(o.Options)
 	}
 	for range o.Fanout {
 		l.lanes = append(l.lanes, l.lane())

@@ -43,21 +43,16 @@ func newPipeline(o Options, sink Sink) *pipeline {
 	if o.NetFlow.Stitch.Learner == nil {
 		o.NetFlow.Stitch.Learner = o.Assemble.Learner // what packets teach holds for exports, and the other way round
 	}
-	if o.ExportPorts == nil {
-		o.ExportPorts = DefaultExportPorts
-	}
 	p := &pipeline{
 		table:  assemble.New(o.Assemble, sink.Records),
 		ignore: o.Ignore,
+		ports:  portsOf(o.ExportPorts),
 	}
 	if !o.WithoutExports {
 		p.exports = &exports{o: o.NetFlow, sink: sink}
 	}
 	if !o.WithoutNames {
 		p.observer = names.New(o.Names, sink.Names)
-	}
-	for _, port := range o.ExportPorts {
-		p.ports.add(port)
 	}
 	return p
 }

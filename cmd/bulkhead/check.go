@@ -49,7 +49,7 @@ func checkFile(file string) (kind string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := (&app{cfg: cfg}).collectorOptions(); err != nil {
+	if _, err := collectorOptions(cfg.Collector); err != nil {
 		return "", fmt.Errorf("%s: %w", file, err)
 	}
 	return "configuration", nil

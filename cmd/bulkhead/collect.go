@@ -2,12 +2,13 @@ package main
 
 import (
 	"fmt"
-	"net/netip"
+	"strconv"
 
 	"github.com/bulkhead/bulkhead/collector"
 	"github.com/bulkhead/bulkhead/collector/assemble"
 	"github.com/bulkhead/bulkhead/collector/direction"
 	"github.com/bulkhead/bulkhead/collector/netflow"
+	"github.com/bulkhead/bulkhead/collector/netflow/plan"
 	"github.com/bulkhead/bulkhead/collector/netflow/stitch"
 	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/internal/config"
@@ -15,8 +16,7 @@ import (
 )
 
 // collectorOptions turns the configuration into what collectors take.
-func (a *app) collectorOptions() (collector.Options, error) {
-	c := a.cfg.Collector
+func collectorOptions(c config.Collector) (collector.Options, error) {
 	over, err := overrides(c)
 	if err != nil {
 		return collector.Options{}, err
@@ -25,37 +25,55 @@ func (a *app) collectorOptions() (collector.Options, error) {
 	if err != nil {
 		return collector.Options{}, err
 	}
-	exporters, err := a.netflowOptions(over)
-	if err != nil {
-		return collector.Options{}, err
+	exports := netflow.Options{OnlyListed: len(c.Exporters) > 0, Sampling: c.Sampling}
+	for i := range c.Exporters {
+		e, err := exporterOf(&c.Exporters[i])
+		if err != nil {
+			return collector.Options{}, err
+		}
+		exports.Exporters = append(exports.Exporters, e)
 	}
 	return collector.Options{
-		Direction: over, Ignore: ignore, ExportPorts: c.ExportPorts, NetFlow: exporters,
+		Sensor: c.Sensor, Direction: over, Ignore: ignore, ExportPorts: c.ExportPorts, NetFlow: exports,
 		Assemble: assemble.Options{Capacity: c.MaxFlows, Idle: c.IdleTimeout, Active: c.ActiveTimeout,
 			ScopeVLAN: c.ScopeVLAN, ScopeVNI: c.ScopeVNI},
 	}, nil
 }
 
-func (a *app) netflowOptions(over direction.Overrides) (netflow.Options, error) {
-	c := a.cfg.Collector
-	prefixes, err := config.Prefixes(c.Exporters)
-	if err != nil {
-		return netflow.Options{}, err
-	}
-	ignore, err := config.Prefixes(c.Ignore)
-	if err != nil {
-		return netflow.Options{}, err
-	}
-	o := netflow.Options{OnlyListed: len(prefixes) > 0, Ignore: ignore}
-	o.Stitch = stitch.Options{Learner: direction.New(direction.Options{Overrides: over})}
-	if len(prefixes) == 0 && c.Sampling > 1 {
-		prefixes = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
-	}
-	for _, p := range prefixes {
-		o.Exporters = append(o.Exporters, netflow.Exporter{Prefix: p, Sampling: c.Sampling})
-	}
-	return o, nil
+// socketOptions is what the decoder behind sockets takes: as for exports found
+// among packets, and with a learner of its own.
+func socketOptions(o collector.Options) netflow.Options {
+	n := o.NetFlow
+	n.Ignore = o.Ignore
+	n.MaxSkew = maxSkew
+	n.Stitch.ScopeVLAN, n.Stitch.ScopeVNI = o.Assemble.ScopeVLAN, o.Assemble.ScopeVNI
+	n.Stitch.Learner = direction.New(direction.Options{Overrides: o.Direction})
+	return n
 }
+
+// exporterOf turns what the operator says about exporters into the collector's
+// terms.
+func exporterOf(c *config.Exporter) (netflow.Exporter, error) {
+	if err := c.Check(); err != nil {
+		return netflow.Exporter{}, fmt.Errorf("collector.exporters: %w", err)
+	}
+	prefixes, err := config.Prefixes([]string{c.Prefix})
+	if err != nil {
+		return netflow.Exporter{}, fmt.Errorf("collector.exporters: %w", err)
+	}
+	e := netflow.Exporter{Prefix: prefixes[0], Name: c.Name, Sampling: c.Sampling,
+		ScopeBy: scopeWords[c.Scope], Initiator: initiatorWords[c.Initiator]}
+	if n, err := strconv.ParseUint(c.Scope, 10, 32); err == nil {
+		e.Scope, e.ScopeBy = flow.Scope(n), stitch.ScopeFixed
+	}
+	return e, nil
+}
+
+var scopeWords = map[string]stitch.ScopeBy{
+	"vlan": stitch.ScopeByVLAN, "vni": stitch.ScopeByVNI, "vrf": stitch.ScopeByVRF, "domain": stitch.ScopeByDomain,
+}
+
+var initiatorWords = map[string]plan.Initiator{"source": plan.InitiatorSource, "destination": plan.InitiatorDest}
 
 // overrides are what the operator says about who is the client.
 func overrides(c config.Collector) (direction.Overrides, error) {

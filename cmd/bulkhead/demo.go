@@ -151,7 +151,7 @@ func (s *session) importDemo(ctx context.Context, file string, show func(httpapi
 	if err != nil {
 		return err
 	}
-	opt, err := s.app.collectorOptions()
+	opt, err := collectorOptions(s.app.cfg.Collector)
 	if err != nil {
 		return errors.Join(err, w.Close())
 	}

@@ -88,7 +88,7 @@ func (w *senseWatch) admit(ctx context.Context) error {
 		return err
 	}
 	for _, p := range prefixes {
-		w.decoder.Admit(netflow.Exporter{Prefix: p, Sampling: w.app.cfg.Collector.Sampling})
+		w.decoder.Admit(netflow.Exporter{Prefix: p})
 	}
 	return nil
 }

@@ -170,12 +170,11 @@ func (im *importer) each(ctx context.Context, files []candidate, to sink, done f
 }
 
 func (im *importer) one(ctx context.Context, file string, to sink) (collector.Stats, error) {
-	opt, err := im.collectorOptions()
+	opt, err := collectorOptions(im.cfg.Collector)
 	if err != nil {
 		return collector.Stats{}, err
 	}
-	opt.Sensor = im.sensor
-	if opt.Sensor == "" {
+	if opt.Sensor = im.sensor; opt.Sensor == "" {
 		opt.Sensor = filepath.Base(file)
 	}
 	if !im.quiet && !im.json {

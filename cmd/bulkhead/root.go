@@ -101,18 +101,27 @@ func (a *app) prepare() error {
 	if f, ok := a.err.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		a.log = slog.New(slog.NewTextHandler(a.err, opts))
 	}
-	cfg, err := config.Load(a.configFile)
+	cfg, err := a.configuration()
 	if err != nil {
 		return usageError{err}
 	}
 	a.cfg = cfg
+	return nil
+}
+
+// configuration reads the file and lets the global flags override it.
+func (a *app) configuration() (config.Config, error) {
+	cfg, err := config.Load(a.configFile)
+	if err != nil {
+		return cfg, err
+	}
 	if a.dataDir != "" {
-		a.cfg.DataDir = a.dataDir
+		cfg.DataDir = a.dataDir
 	}
 	if a.clickhouse != "" {
-		a.cfg.ClickHouse.DSN = a.clickhouse
+		cfg.ClickHouse.DSN = a.clickhouse
 	}
-	return nil
+	return cfg, nil
 }
 
 // say prints a line for people; scripts and --quiet do not get it.

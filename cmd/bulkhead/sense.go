@@ -18,6 +18,7 @@ import (
 	"github.com/bulkhead/bulkhead/collector/netflow"
 	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/httpapi"
+	"github.com/bulkhead/bulkhead/internal/config"
 	"github.com/bulkhead/bulkhead/internal/task"
 )
 
@@ -29,14 +30,22 @@ func senseCmd(a *app) *cobra.Command {
 		Use: "sense", Short: "Receive flow exports, or watch interfaces on a SPAN or tap port, until stopped", Args: cobra.NoArgs,
 		Long: `Watches until stopped: UDP sockets for NetFlow v5 and v9, IPFIX and sFlow, and
 interfaces that see mirrored traffic. Everything received is stored, or counted by
-the reason it was not; the totals are printed every minute and at the end.`,
+the reason it was not; the totals are printed every minute and at the end.
+
+SIGHUP reads the configuration file again (systemctl reload). Exporters, sampling,
+networks to ignore, ports, directions, timeouts and address spaces change between
+two packets, and nothing received is lost; what needs a restart is named; a file
+that is wrong is refused and the old configuration stays.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if len(listen) > 0 {
-				a.cfg.Collector.Listen = listen
+			live.override = func(c *config.Config) {
+				if len(listen) > 0 {
+					c.Collector.Listen = listen
+				}
+				if len(interfaces) > 0 {
+					c.Collector.Interfaces = interfaces
+				}
 			}
-			if len(interfaces) > 0 {
-				a.cfg.Collector.Interfaces = interfaces
-			}
+			live.override(&a.cfg)
 			if len(a.cfg.Collector.Listen)+len(a.cfg.Collector.Interfaces) == 0 {
 				return usagef("sense: name sockets with --listen udp://:2055 or interfaces with --interface eth1")
 			}
@@ -63,7 +72,7 @@ func (s *session) sense(ctx context.Context, live liveFlags, serve bool) error {
 		return errors.Join(err, w.Close())
 	}
 	watch.writer = w
-	tasks = append(tasks, watch)
+	tasks = append(tasks, watch, newReloader(s.app, live.override, watch.reconfigure))
 	if err := watch.admit(ctx); err != nil {
 		return errors.Join(err, w.Close())
 	}
@@ -110,7 +119,7 @@ const maxSkew = 10 * time.Minute
 // sensors opens everything the configuration names.
 func (s *session) sensors(w *stampedWriter, live liveFlags) ([]task.Task, *senseWatch, error) {
 	watch := &senseWatch{app: s.app, session: s, ready: make(chan struct{})}
-	opt, err := s.app.collectorOptions()
+	opt, err := collectorOptions(s.app.cfg.Collector)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -121,9 +130,7 @@ func (s *session) sensors(w *stampedWriter, live liveFlags) ([]task.Task, *sense
 		to = watch.once
 	}
 	if c := s.app.cfg.Collector; len(c.Listen) > 0 {
-		live := opt.NetFlow
-		live.MaxSkew = maxSkew
-		watch.decoder = netflow.NewDecoder(live, to)
+		watch.decoder = netflow.NewDecoder(socketOptions(opt), to)
 		watch.server, err = netflow.Listen(netflow.ListenOptions{Addresses: c.Listen, Log: s.app.log,
 			State: filepath.Join(s.app.cfg.DataDir, "exporters.json")}, watch.decoder)
 		if err != nil {
@@ -147,6 +154,7 @@ type liveFlags struct {
 	filter     string
 	fanout     int
 	snapLength int
+	override   func(*config.Config) // what the command line says instead of the file
 }
 
 func openLive(interfaces []string, f liveFlags, opt collector.Options, to collector.Sink) (*collector.Live, error) {
@@ -204,11 +212,27 @@ func (w *senseWatch) Run(ctx context.Context) error {
 			}
 		case <-minute.C:
 			w.print(os.Stderr)
-			if err := errors.Join(w.report(ctx), w.admit(ctx)); err != nil {
-				w.app.log.Warn("counters not stored, or exporters not read", "error", err)
+			if err := errors.Join(w.report(ctx), w.admit(ctx), w.restamp(ctx)); err != nil {
+				w.app.log.Warn("counters not stored, or exporters or inventory not read", "error", err)
 			}
 		}
 	}
+}
+
+// reconfigure puts c in force in all sensors. All of c is checked before any of it
+// is.
+func (w *senseWatch) reconfigure(c config.Config) error {
+	opt, err := collectorOptions(c.Collector)
+	if err != nil {
+		return err
+	}
+	if w.decoder != nil {
+		w.decoder.Reconfigure(socketOptions(opt))
+	}
+	if w.live != nil {
+		return w.live.Reconfigure(opt)
+	}
+	return nil
 }
 
 // report puts the counters into the store, where `bulkhead status` and other

@@ -46,6 +46,15 @@ func (w *stampedWriter) Records(rs []flow.Record) error {
 	return w.Writer.Records(rs)
 }
 
+// restamp takes the newest inventory: records from now on are stamped by it.
+func (w *senseWatch) restamp(ctx context.Context) error {
+	index, err := w.session.inventory(ctx)
+	if err == nil {
+		w.writer.index.Store(index)
+	}
+	return err
+}
+
 // flush stores everything taken so far, however long the store needs, unless ctx
 // ends first.
 func (w *stampedWriter) flush(ctx context.Context) error { return w.Flush(ctx) }

@@ -90,6 +90,12 @@ func New(o Options) *Learner {
 	return &Learner{overrides: o.Overrides, ends: newEnds(o.MaxEnds, o.Seed)}
 }
 
+// Override replaces the operator's words. What was learned stays.
+func (l *Learner) Override(o Overrides) { l.overrides = o }
+
+// Overrides are the operator's words in force.
+func (l *Learner) Overrides() Overrides { return l.overrides }
+
 // Decide says which end of f is the client. It does not learn from f.
 func (l *Learner) Decide(f Flow) Verdict {
 	if v, ok := l.overrides.decide(f); ok {

@@ -26,6 +26,7 @@ type Decoder struct {
 	o         Options
 	sink      Sink
 	exporters map[netip.AddrPort]*exporter
+	admitted  []Exporter // by Admit, besides Options.Exporters
 	unknown   unknowns
 	gone      Counts // of exporters forgotten, and of datagrams that have none
 	stitcher  *stitch.Stitcher
@@ -90,25 +91,6 @@ func (d *Decoder) Flush() error {
 	defer d.mu.Unlock()
 	d.stitcher.Flush()
 	return d.pass(1)
-}
-
-// Admit adds an exporter to those the operator knows, in place of one with the
-// same prefix.
-func (d *Decoder) Admit(e Exporter) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	kept := d.o.Exporters[:0:0]
-	for _, o := range d.o.Exporters {
-		if o.Prefix != e.Prefix {
-			kept = append(kept, o)
-		}
-	}
-	d.o.Exporters = append(kept, e)
-	for a := range d.unknown {
-		if e.Prefix.Contains(a) {
-			delete(d.unknown, a)
-		}
-	}
 }
 
 // pass gives the sink what is finished, once there are at least n records.

@@ -58,15 +58,9 @@ func (d *Decoder) exporterOf(addr netip.AddrPort) (*exporter, flow.DropReason) {
 	if len(d.exporters) >= d.o.MaxExporters && !d.evictExporter() {
 		return nil, flow.DropTableFull
 	}
-	if settings.Name == "" {
-		settings.Name = key.Addr().String()
-		if d.o.ByPort {
-			settings.Name = key.String()
-		}
-	}
-	x := &exporter{addr: key, settings: settings, domains: map[domainKey]*domain{}}
-	x.stats.Exporter, x.stats.Name = key, settings.Name
-	x.index = d.exporterIndex(settings.Name)
+	x := &exporter{addr: key, settings: d.named(settings, key), domains: map[domainKey]*domain{}}
+	x.stats.Exporter, x.stats.Name = key, x.settings.Name
+	x.index = d.exporterIndex(x.settings.Name)
 	d.exporters[key] = x
 	return x, flow.DropNone
 }
@@ -84,15 +78,30 @@ func (d *Decoder) exporterIndex(name string) uint32 {
 	return d.stitcher.Exporter(name)
 }
 
-// settings finds the operator's words for an address: the longest prefix.
+// settings finds the operator's words for an address: the longest prefix, and of
+// two alike the configuration's before an admission.
 func (d *Decoder) settings(a netip.Addr) (Exporter, bool) {
 	best, found := Exporter{}, false
-	for _, e := range d.o.Exporters {
-		if e.Prefix.Contains(a) && (!found || e.Prefix.Bits() > best.Prefix.Bits()) {
-			best, found = e, true
+	for _, list := range [][]Exporter{d.o.Exporters, d.admitted} {
+		for _, e := range list {
+			if e.Prefix.Contains(a) && (!found || e.Prefix.Bits() > best.Prefix.Bits()) {
+				best, found = e, true
+			}
 		}
 	}
 	return best, found
+}
+
+// named gives an exporter without a name its address.
+func (d *Decoder) named(e Exporter, key netip.AddrPort) Exporter {
+	switch {
+	case e.Name != "":
+	case d.o.ByPort:
+		e.Name = key.String()
+	default:
+		e.Name = key.Addr().String()
+	}
+	return e
 }
 
 // quiet is how long an exporter must be silent before a new one may take its
@@ -129,7 +138,7 @@ func (d *Decoder) domainOf(x *exporter, version uint16, id uint32) *domain {
 		return nil
 	}
 	m := &domain{version: version, id: id, templates: map[uint16]*template{}}
-	m.source = stitch.Source{Exporter: x.index, Domain: id, Scope: x.settings.Scope, Kind: kindOf(version)}
+	m.source = stitch.Source{Exporter: x.index, Domain: id, Scope: x.settings.Scope, ScopeBy: x.settings.ScopeBy, Kind: kindOf(version)}
 	x.domains[key] = m
 	return m
 }

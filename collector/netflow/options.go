@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/bulkhead/bulkhead/collector/netflow/plan"
 	"github.com/bulkhead/bulkhead/collector/netflow/stitch"
 	"github.com/bulkhead/bulkhead/flow"
 )
@@ -19,6 +20,8 @@ type Options struct {
 	// Exporters are what the operator knows about exporters; the longest matching
 	// prefix counts.
 	Exporters []Exporter
+	// Sampling is the 1-in-N of exporters that do not say theirs; 0: unsampled.
+	Sampling uint32
 	// OnlyListed drops what comes from exporters not in Exporters, until Admit.
 	OnlyListed bool
 	// Ignore are networks whose flows are dropped, and counted, when either end is
@@ -49,8 +52,14 @@ type Exporter struct {
 	Name   string // Record.Sensor; empty: the address
 	// Sampling is 1-in-N and overrules what the exporter says; 0: believe it.
 	Sampling uint32
-	// Scope puts the exporter's addresses in a space of their own.
-	Scope flow.Scope
+	// Scope puts the exporter's addresses in a space of their own; ScopeBy in one
+	// for each VLAN, virtual network, VRF or domain. With stitch.ScopeFixed, Scope
+	// counts even where Options.Stitch separates VLANs.
+	Scope   flow.Scope
+	ScopeBy stitch.ScopeBy
+	// Initiator says which end of its records always opened the connection, where
+	// a record does not say itself.
+	Initiator plan.Initiator
 }
 
 // TemplateLimits bound the templates of one exporter, over all its domains.

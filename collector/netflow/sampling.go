@@ -24,8 +24,9 @@ type sampling struct {
 const maxSamplers = 1024
 
 // rate is the 1-in-N that applies to r, most particular first: the operator's
-// word, the record's own, its sampler's, its interface's, the domain's.
-func (m *domain) rate(x *exporter, r *plan.Row) uint32 {
+// word on this exporter, the record's own, its sampler's, its interface's, the
+// domain's, the operator's word on exporters that do not say.
+func (m *domain) rate(x *exporter, r *plan.Row, otherwise uint32) uint32 {
 	s := &m.sampling
 	switch {
 	case x.settings.Sampling > 0:
@@ -47,6 +48,9 @@ func (m *domain) rate(x *exporter, r *plan.Row) uint32 {
 		if n, ok := s.interfaces[r.OutIf]; ok {
 			return n
 		}
+	}
+	if s.domain == 0 {
+		return otherwise
 	}
 	return s.domain
 }

@@ -116,7 +116,10 @@ func (d *Decoder) take(x *exporter, m *domain, c *plan.Context, rows []plan.Row)
 		if d.observe != nil {
 			d.observe(m, r)
 		}
-		r.Sampling = m.rate(x, r)
+		r.Sampling = m.rate(x, r, d.o.Sampling)
+		if r.Initiator == plan.InitiatorUnknown {
+			r.Initiator = x.settings.Initiator
+		}
 		if kept != i {
 			rows[kept] = *r
 		}

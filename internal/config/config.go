@@ -52,7 +52,7 @@ type Collector struct {
 	ExportPorts   []uint16      `yaml:"exportPorts"` // UDP ports whose datagrams are flow exports
 	Listen        []string      `yaml:"listen"`      // "udp://:2055"
 	Interfaces    []string      `yaml:"interfaces"`
-	Exporters     []string      `yaml:"exporters"` // allow-list of prefixes; empty admits all
+	Exporters     []Exporter    `yaml:"exporters"` // allow-list; empty admits all
 	Sampling      uint32        `yaml:"sampling"`  // rate for exporters that do not say
 	Ignore        []string      `yaml:"ignore"`    // prefixes to leave out
 	ServerPorts   []string      `yaml:"serverPorts"`
@@ -155,14 +155,13 @@ func (c *Config) Check() error {
 		return fmt.Errorf("collector.maxFlows: %d is less than 1024", c.Collector.MaxFlows)
 	}
 	for key, list := range map[string][]string{
-		"map.inside": c.Map.Inside, "collector.exporters": c.Collector.Exporters,
-		"collector.ignore": c.Collector.Ignore, "enforcer.breakGlass": c.Enforcer.BreakGlass,
+		"map.inside": c.Map.Inside, "collector.ignore": c.Collector.Ignore, "enforcer.breakGlass": c.Enforcer.BreakGlass,
 	} {
 		if _, err := Prefixes(list); err != nil {
 			return fmt.Errorf("%s: %w", key, err)
 		}
 	}
-	return nil
+	return checkExporters(c.Collector.Exporters)
 }
 
 // Prefixes parses CIDR prefixes; a bare address is a prefix of its own.

@@ -79,6 +79,9 @@ func DecodeNode(n *yaml.Node, file string, into any) error {
 		}
 		var own *Error
 		if errors.As(err, &own) {
+			if own.File == "" { // of a type that decodes its own node, and does not know the file
+				own.File = file
+			}
 			return err
 		}
 		return &Error{file, n.Line, err.Error()}

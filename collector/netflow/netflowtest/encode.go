@@ -29,12 +29,13 @@ type Half struct {
 	First, Last    flow.Time
 	Flags          uint8
 	InIf, OutIf    uint16
+	VLAN           uint16 // v9 and IPFIX
 	End            flow.EndReason
 }
 
 // Halves splits a record into the directions that carried packets.
 func Halves(r *flow.Record) []Half {
-	h := Half{Key: r.Key, First: r.First, Last: r.Last, InIf: 1, OutIf: 2, End: r.End}
+	h := Half{Key: r.Key, First: r.First, Last: r.Last, InIf: 1, OutIf: 2, VLAN: r.VLAN, End: r.End}
 	var out []Half
 	if r.ClientPackets > 0 {
 		c := h

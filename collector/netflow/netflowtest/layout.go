@@ -47,7 +47,7 @@ func fields(v4 bool) []field {
 		{id: 16, length: 4, value: zero}, {id: 17, length: 4, value: zero}, // autonomous systems
 		{id: 9, length: 1, value: zero}, {id: 13, length: 1, value: zero}, // prefix lengths
 		{id: 61, length: 1, value: zero}, // ingress
-		{id: 58, length: 2, value: zero}, // VLAN
+		{id: 58, length: 2, value: func(_ *Encoder, h *Half) uint64 { return uint64(h.VLAN) }},
 		{id: 136, length: 1, value: func(_ *Encoder, h *Half) uint64 { return uint64(h.End) }},
 	}
 }

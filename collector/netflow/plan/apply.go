@@ -100,6 +100,8 @@ func (r *Row) applyRare(a action, b []byte, c *Context, x *scratch) {
 		x.icmp, x.hasICMP, x.sureICMP = x.icmp|uint16(number(b))&0xff, true, true
 	case vni:
 		r.VNI = uint32(number(b)) & 0xffffff // RFC 7270-era layer2SegmentId: the top byte is its type
+	case vrf:
+		r.VRF = clamp32(number(b))
 	case direction:
 		r.Egress = number(b) == 1
 	case biflowDirection:

@@ -40,6 +40,7 @@ const (
 	icmpCode
 	vlan
 	vni
+	vrf
 	inIf
 	outIf
 	direction
@@ -167,8 +168,8 @@ var elements = map[uint16]element{
 	10: integer(inIf, slotInIf, 9), 14: integer(outIf, slotOutIf, 9),
 	252: integer(inIf, slotInIf, 1), 253: integer(outIf, slotOutIf, 1),
 	58: integer(vlan, slotVLAN, 9), 243: integer(vlan, slotVLAN, 8), 59: integer(vlan, slotVLAN, 7),
-	351: integer(vni, free, 0),
-	61:  integer(direction, free, 0), 239: integer(biflowDirection, free, 0),
+	351: integer(vni, free, 0), 234: integer(vrf, free, 0),
+	61: integer(direction, free, 0), 239: integer(biflowDirection, free, 0),
 	136: integer(endReason, free, 0), 89: integer(status, free, 0),
 	233: integer(event, free, 0), 40005: integer(event, free, 0),
 

@@ -99,6 +99,7 @@ type Row struct {
 
 	InIf, OutIf uint32
 	VNI         uint32
+	VRF         uint32 // ingressVRFID (IE 234); 0: the global table, or not exported
 	Sampling    uint32 // 1-in-N; as decoded: given in the record itself; 0 when absent
 	Sampler     uint32 // samplerId or selectorId; 0 when absent
 	VLAN        uint16

@@ -68,7 +68,23 @@ type Source struct {
 	Domain   uint32 // observation domain, source id or engine
 	Kind     flow.Source
 	Scope    flow.Scope
+	ScopeBy  ScopeBy
 }
+
+// ScopeBy says what separates the address spaces of an exporter whose networks
+// overlap.
+type ScopeBy uint8
+
+// Ways to separate address spaces. Each numbers its spaces apart from the others,
+// and from the numbers an operator gives (1 to 4,095).
+const (
+	ScopeByOptions ScopeBy = iota // as Options.ScopeVLAN and ScopeVNI say
+	ScopeByVLAN                   // VLAN << 12, as packets have it
+	ScopeByVNI                    // VNI | 1 << 31
+	ScopeByVRF                    // VRF | 1 << 29; VRF 0 is the common space
+	ScopeByDomain                 // observation domain | 1 << 30
+	ScopeFixed                    // Source.Scope
+)
 
 // Stats says what became of rows. Rows = Duplicates + Reported + those waiting;
 // Records that are held back, or that others fold into, count when they are let go.

@@ -54,6 +54,19 @@ func (s *Stitcher) Exporter(sensor string) uint32 {
 // remembered any more: it must have been silent for longer than Gap and Wait.
 func (s *Stitcher) Rename(i uint32, sensor string) { s.exporters[i] = exporter{sensor: sensor} }
 
+// Relabel gives an exporter another name from its next record on.
+func (s *Stitcher) Relabel(i uint32, sensor string) { s.exporters[i].sensor = sensor }
+
+// Reconfigure takes over what of o can change while flows are in the table: Wait,
+// Gap, Skew, HoldFor, ScopeVLAN and ScopeVNI, and o.Learner's overrides. A flow
+// whose address space changes begins anew.
+func (s *Stitcher) Reconfigure(o Options) {
+	o.defaults()
+	s.o.Wait, s.o.Gap, s.o.Skew, s.o.HoldFor = o.Wait, o.Gap, o.Skew, o.HoldFor
+	s.o.ScopeVLAN, s.o.ScopeVNI = o.ScopeVLAN, o.ScopeVNI
+	s.learner.Override(o.Learner.Overrides())
+}
+
 // Stats returns the counters.
 func (s *Stitcher) Stats() Stats {
 	st := s.stats
@@ -105,11 +118,20 @@ func (s *Stitcher) warm(src *Source, rows []plan.Row) {
 // scope is the address space that a row's addresses belong to, numbered as
 // assemble numbers them.
 func (s *Stitcher) scope(src *Source, r *plan.Row) flow.Scope {
+	by := src.ScopeBy
+	vlan, vni := by == ScopeByVLAN, by == ScopeByVNI
+	if by == ScopeByOptions {
+		vlan, vni = s.o.ScopeVLAN, s.o.ScopeVNI
+	}
 	switch {
-	case s.o.ScopeVNI && r.VNI != 0:
+	case vni && r.VNI != 0:
 		return flow.Scope(r.VNI | 1<<31)
-	case s.o.ScopeVLAN && r.VLAN != 0:
+	case vlan && r.VLAN != 0:
 		return flow.Scope(r.VLAN) << 12
+	case by == ScopeByVRF && r.VRF != 0:
+		return flow.Scope(r.VRF&(1<<29-1) | 1<<29)
+	case by == ScopeByDomain:
+		return flow.Scope(src.Domain&(1<<30-1) | 1<<30)
 	}
 	return src.Scope
 }
