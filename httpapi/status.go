@@ -27,6 +27,7 @@ type Stage struct {
 	Unit         string `json:"unit"`   // "packets", "datagrams", "records"
 	Received     uint64 `json:"received"`
 	Passed       uint64 `json:"passed"`
+	Waiting      uint64 `json:"waiting"` // of Passed: still held, not yet with the next stage or the store
 	Deduplicated uint64 `json:"deduplicated"`
 	Drops        []Drop `json:"drops"`
 }

@@ -188,7 +188,7 @@ func storedStages(health []store.SensorHealth, own bool) []httpapi.Stage {
 			continue
 		}
 		st := httpapi.Stage{Name: h.Kind, Sensor: h.Sensor, Unit: h.Message, Received: h.Counters["received"],
-			Passed: h.Counters["passed"], Deduplicated: h.Counters["deduplicated"], Drops: []httpapi.Drop{}}
+			Passed: h.Counters["passed"], Waiting: h.Counters["waiting"], Deduplicated: h.Counters["deduplicated"], Drops: []httpapi.Drop{}}
 		for reason, n := range h.Drops {
 			st.Drops = append(st.Drops, httpapi.Drop{Reason: reason, Count: n})
 		}

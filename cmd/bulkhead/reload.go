@@ -17,16 +17,16 @@ import (
 // as they are. A file that is wrong is refused whole and the old one stays.
 type reloader struct {
 	app   *app
-	flags func(*config.Config)      // what the command line says wins again
-	apply func(config.Config) error // puts a checked configuration in force
-	now   config.Config             // what is in force
+	flags func(*config.Config)                       // what the command line says wins again
+	apply func(context.Context, config.Config) error // puts a checked configuration in force
+	now   config.Config                              // what is in force
 	hup   chan os.Signal
 	ready chan struct{}
 }
 
 // newReloader listens for SIGHUP from now on: before it is listened for, the signal
 // would end the program.
-func newReloader(a *app, flags func(*config.Config), apply func(config.Config) error) *reloader {
+func newReloader(a *app, flags func(*config.Config), apply func(context.Context, config.Config) error) *reloader {
 	r := &reloader{app: a, flags: flags, apply: apply, now: a.cfg,
 		hup: make(chan os.Signal, 1), ready: make(chan struct{})} // one waiting is enough: it reads the newest file
 	signal.Notify(r.hup, syscall.SIGHUP)
@@ -49,7 +49,7 @@ func (r *reloader) Run(ctx context.Context) error {
 		if err := task.Reloading(); err != nil {
 			return err
 		}
-		status := r.reload()
+		status := r.reload(ctx)
 		fmt.Fprintln(r.app.err, status)
 		if err := task.Reloaded(status); err != nil {
 			return err
@@ -58,14 +58,14 @@ func (r *reloader) Run(ctx context.Context) error {
 }
 
 // reload says in one line what became of it.
-func (r *reloader) reload() string {
+func (r *reloader) reload(ctx context.Context) string {
 	if r.app.configFile == "" {
 		return "reload: there is no file to read again: start with --config FILE"
 	}
 	next, err := r.app.configuration()
 	if err == nil {
 		r.flags(&next)
-		err = r.apply(next)
+		err = r.apply(ctx, next)
 	}
 	if err != nil {
 		return fmt.Sprintf("reload refused, the configuration stays as it was: %v", err)

@@ -212,16 +212,14 @@ func (w *senseWatch) Run(ctx context.Context) error {
 			}
 		case <-minute.C:
 			w.print(os.Stderr)
-			if err := errors.Join(w.report(ctx), w.admit(ctx), w.restamp(ctx)); err != nil {
-				w.app.log.Warn("counters not stored, or exporters or inventory not read", "error", err)
-			}
+			w.catchUp(ctx)
 		}
 	}
 }
 
-// reconfigure puts c in force in all sensors. All of c is checked before any of it
-// is.
-func (w *senseWatch) reconfigure(c config.Config) error {
+// reconfigure puts c in force in all sensors, and what was decided in the store
+// meanwhile. All of c is checked before any of it is.
+func (w *senseWatch) reconfigure(ctx context.Context, c config.Config) error {
 	opt, err := collectorOptions(c.Collector)
 	if err != nil {
 		return err
@@ -230,9 +228,20 @@ func (w *senseWatch) reconfigure(c config.Config) error {
 		w.decoder.Reconfigure(socketOptions(opt))
 	}
 	if w.live != nil {
-		return w.live.Reconfigure(opt)
+		if err := w.live.Reconfigure(opt); err != nil {
+			return err
+		}
 	}
+	w.catchUp(ctx)
 	return nil
+}
+
+// catchUp reports the counters and takes what the store has decided meanwhile. A
+// store that is away is logged; the sensor goes on with what it has.
+func (w *senseWatch) catchUp(ctx context.Context) {
+	if err := errors.Join(w.report(ctx), w.admit(ctx), w.restamp(ctx)); err != nil {
+		w.app.log.Warn("counters not stored, or exporters or inventory not read", "error", err)
+	}
 }
 
 // report puts the counters into the store, where `bulkhead status` and other
@@ -265,7 +274,7 @@ func (w *senseWatch) stages() []httpapi.Stage {
 	if w.writer != nil {
 		ws := w.writer.Stats()
 		out = append(out, httpapi.Stage{Name: "writer", Unit: "rows", Received: ws.Received + ws.Recovered,
-			Passed: ws.Received + ws.Recovered - ws.Drops.Total(), Drops: httpapi.DropsOf(&ws.Drops)})
+			Passed: ws.Stored + ws.Pending + ws.Spooled, Waiting: ws.Pending + ws.Spooled, Drops: httpapi.DropsOf(&ws.Drops)})
 	}
 	return out
 }
@@ -297,7 +306,8 @@ func exportStages(ds netflow.Stats) []httpapi.Stage {
 		{Name: "datagrams", Unit: "datagrams", Received: ds.Datagrams, Passed: ds.Decoded, Drops: httpapi.DropsOf(&ds.DatagramDrops)},
 		{Name: "sets", Unit: "sets", Received: ds.Sets, Passed: ds.TemplateSets + ds.DataSets, Drops: httpapi.DropsOf(&ds.SetDrops)},
 		{Name: "export records", Unit: "records", Received: ds.Rows, Passed: ds.Flows, Drops: httpapi.DropsOf(&ds.RowDrops)},
-		{Name: "biflows", Unit: "records", Received: ds.Stitch.Rows, Passed: ds.Stitch.Rows - ds.Stitch.Duplicates, Deduplicated: ds.Stitch.Duplicates},
+		{Name: "biflows", Unit: "records", Received: ds.Stitch.Rows, Passed: ds.Stitch.Rows - ds.Stitch.Duplicates,
+			Waiting: ds.Stitch.Rows - ds.Stitch.Duplicates - ds.Stitch.Reported, Deduplicated: ds.Stitch.Duplicates},
 	}
 }
 
@@ -308,6 +318,9 @@ func (w *senseWatch) print(out *os.File) {
 	}
 	for _, st := range w.stages() {
 		fmt.Fprintf(out, "%-15s %d %s received, %d passed on", st.Name, st.Received, st.Unit, st.Passed)
+		if st.Waiting > 0 {
+			fmt.Fprintf(out, " (%d of them waiting)", st.Waiting)
+		}
 		if st.Deduplicated > 0 {
 			fmt.Fprintf(out, ", %d seen twice", st.Deduplicated)
 		}

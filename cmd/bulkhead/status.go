@@ -18,6 +18,12 @@ import (
 func statusCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "What is stored, and what every sensor received, kept and dropped", Args: cobra.NoArgs,
+		Long: `Prints what is stored and, for each stage of each sensor, what it last reported:
+
+  received = passed on + seen twice + dropped by reason
+
+Of what the writer passed on, the store has all but what is waiting. A stage whose
+figures do not add up is marked, with what is missing.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd.Context(), func(s *session) error { return s.status(cmd.Context()) })
 		},
@@ -38,21 +44,63 @@ func (s *session) status(ctx context.Context) error {
 		return err
 	}
 	if s.app.json {
-		if health == nil {
-			health = []store.SensorHealth{}
-		}
-		return s.app.printJSON(map[string]any{"store": s.engine.String(), "first": first, "last": last, "records": rows, "sensors": health})
+		return s.app.printJSON(statusReport{Store: s.engine.String(), First: first, Last: last, Records: rows, Sensors: sensorReports(health)})
 	}
 	fmt.Fprintf(s.app.out, "store: %s\nrecords: %d, from %s to %s\n\n", s.engine, rows, day(first), day(last))
-	return table(s.app.out, []string{"SENSOR", "STAGE", "LAST REPORT", "STATE", "RECEIVED", "PASSED", "SEEN TWICE", "DROPPED"}, healthRows(health))
+	return table(s.app.out, []string{"SENSOR", "STAGE", "LAST REPORT", "STATE", "RECEIVED", "PASSED", "WAITING", "SEEN TWICE", "DROPPED"}, healthRows(health))
+}
+
+// statusReport is the --json form of status.
+type statusReport struct {
+	Store   string         `json:"store"`
+	First   flow.Time      `json:"first"`
+	Last    flow.Time      `json:"last"`
+	Records uint64         `json:"records"`
+	Sensors []sensorReport `json:"sensors"`
+}
+
+// sensorReport is what a stage of a sensor last said. Exporters have counters of
+// their own kind, and nothing missing.
+type sensorReport struct {
+	store.SensorHealth
+	Missing int64 `json:"Missing"` // received that is neither passed on, seen twice nor dropped; negative: too much
+}
+
+func sensorReports(health []store.SensorHealth) []sensorReport {
+	out := make([]sensorReport, 0, len(health))
+	for _, h := range health {
+		out = append(out, sensorReport{h, missing(h)})
+	}
+	return out
+}
+
+// missing is by how much a stage's counters do not add up: always 0, or there is a
+// mistake in the program.
+func missing(h store.SensorHealth) int64 {
+	received, ok := h.Counters["received"]
+	if !ok {
+		return 0
+	}
+	left := int64(received - h.Counters["passed"] - h.Counters["deduplicated"])
+	for _, n := range h.Drops {
+		left -= int64(n)
+	}
+	return left
 }
 
 func healthRows(health []store.SensorHealth) [][]string {
 	rows := make([][]string, 0, len(health))
 	for _, h := range health {
 		c := h.Counters
-		rows = append(rows, []string{h.Sensor, h.Kind, h.Time.Format(time.DateTime), h.State,
-			fmt.Sprint(c["received"]), fmt.Sprint(c["passed"]), fmt.Sprint(c["deduplicated"]), dropWords(h.Drops)})
+		if h.Kind == kindExporter || h.Kind == kindUnknown {
+			continue // bulkhead exporters list
+		}
+		state := h.State
+		if n := missing(h); n != 0 {
+			state = fmt.Sprintf("%d missing", n)
+		}
+		rows = append(rows, []string{h.Sensor, h.Kind, h.Time.Format(time.DateTime), state,
+			fmt.Sprint(c["received"]), fmt.Sprint(c["passed"]), fmt.Sprint(c["waiting"]), fmt.Sprint(c["deduplicated"]), dropWords(h.Drops)})
 	}
 	return rows
 }
@@ -74,7 +122,7 @@ func healthOf(sensor string, stages []httpapi.Stage, now time.Time) []store.Sens
 	out := make([]store.SensorHealth, 0, len(stages))
 	for _, st := range stages {
 		h := store.SensorHealth{Time: now, Sensor: sensor, Kind: st.Name, State: "ok", Message: st.Unit,
-			Counters: map[string]uint64{"received": st.Received, "passed": st.Passed, "deduplicated": st.Deduplicated}, Drops: map[string]uint64{}}
+			Counters: map[string]uint64{"received": st.Received, "passed": st.Passed, "waiting": st.Waiting, "deduplicated": st.Deduplicated}, Drops: map[string]uint64{}}
 		for _, d := range st.Drops {
 			h.Drops[d.Reason] = d.Count
 			if d.Reason == flow.DropKernel.String() || d.Reason == flow.DropSpoolFull.String() {

@@ -2,8 +2,10 @@ package task_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -53,5 +55,28 @@ func TestSystemdHearsReadyAliveAndStopping(t *testing.T) {
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestSystemdHearsReload(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	if err := errors.Join(task.Reloading(), task.Reloaded("all well"), c.SetReadDeadline(time.Now().Add(30*time.Second))); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`^RELOADING=1\nMONOTONIC_USEC=[1-9]\d*$`, `^READY=1\nSTATUS=all well$`} {
+		b := make([]byte, 128)
+		n, err := c.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(want).Match(b[:n]) {
+			t.Errorf("heard %q, want %s", b[:n], want)
+		}
 	}
 }
