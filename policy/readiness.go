@@ -15,6 +15,9 @@ type Readiness struct {
 	Observed int    `json:"observed"` // dependencies seen
 	Once     int    `json:"once"`     // seen on exactly one day
 	Twice    int    `json:"twice"`    // seen on exactly two
+	// Monthly counts those seen at a month's end and on no other day: they are not
+	// rare by chance, they come round.
+	Monthly int `json:"monthly"`
 	// Coverage is the share of the next day's dependency sightings that will be of
 	// dependencies already seen, 0..1.
 	Coverage float64 `json:"coverage"`
@@ -24,12 +27,16 @@ type Readiness struct {
 	UnseenLow  float64 `json:"unseenLow"`
 	UnseenHigh float64 `json:"unseenHigh"`
 	// AtRisk estimates how many of them would show themselves, and be blocked, in
-	// the next Horizon days.
-	AtRisk  float64 `json:"atRisk"`
-	Horizon int     `json:"horizonDays"`
+	// the next Horizon days; the interval follows that of Unseen.
+	AtRisk     float64 `json:"atRisk"`
+	AtRiskLow  float64 `json:"atRiskLow"`
+	AtRiskHigh float64 `json:"atRiskHigh"`
+	Horizon    int     `json:"horizonDays"`
 	// FullMonth says that at least 31 days were watched. Otherwise what runs once a
 	// month may not have come yet, and no estimate can tell.
 	FullMonth bool `json:"fullMonth"`
+	// MonthEnd says that a month's end was watched.
+	MonthEnd bool `json:"monthEndWatched"`
 	// HalveAfter is how many more days of watching halve AtRisk; 0 when nothing is
 	// at risk.
 	HalveAfter int `json:"halveAfterDays"`

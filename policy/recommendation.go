@@ -119,6 +119,20 @@ type SimRow struct {
 	Dep         topology.Dependency `json:"dep"` // indexes Simulation.Nodes
 	Verdict     Verdict             `json:"verdict"`
 	Connections uint64              `json:"connections"`
+	Decision    string              `json:"decision,omitempty"` // Decision.ID it waits for
+}
+
+// Break is what would break, folded: all that waits for one decision, or all that
+// looks legitimate between two groups.
+type Break struct {
+	Concern      Concern        `json:"concern,omitempty"` // "" looks legitimate
+	Decision     string         `json:"decision,omitempty"`
+	What         string         `json:"what"` // "scan01 to 172 servers"
+	Services     []flow.Service `json:"services"`
+	Dependencies int            `json:"dependencies"`
+	Connections  uint64         `json:"connections"`
+	Last         flow.Time      `json:"last"`
+	Why          string         `json:"why"` // of the busiest
 }
 
 // RuleUse is how often a rule decided.
@@ -142,7 +156,8 @@ type Simulation struct {
 	// legitimate and is Legitimate.
 	Expected   SimTotal  `json:"expected"`
 	Legitimate SimTotal  `json:"legitimate"`
-	Rows       []SimRow  `json:"rows"` // would-break first, busiest first; capped by the caller
+	Rows       []SimRow  `json:"rows"`   // would-break first, busiest first; capped by the caller
+	Breaks     []Break   `json:"breaks"` // all that would break, folded; legitimate first, busiest first
 	Rules      []RuleUse `json:"rules"`
 	// Untouched counts connections neither end of which the set protects.
 	Untouched uint64     `json:"untouched"`

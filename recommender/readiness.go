@@ -43,7 +43,7 @@ func Readiness(m *topology.Map, probes []flow.Probe, incidence []flow.Incidence,
 	}
 	var out []policy.Readiness
 	for name, list := range byApp {
-		r := estimate(name, list, days, horizon)
+		r := estimate(name, list, monthEnds(m.Since, days), days, horizon)
 		r.Rare = d.rare(list)
 		out = append(out, r)
 	}
@@ -120,28 +120,65 @@ func dayOf(since, t flow.Time) int {
 	return int(min(max(t/day-since/day, 0), flow.MaxIncidenceDays-1))
 }
 
-// estimate fills the numbers of one readiness.
-func estimate(name string, list []sighting, days, horizon int) policy.Readiness {
+// monthEnds marks the days of a window that close a month.
+func monthEnds(since flow.Time, days int) (mask uint64) {
+	for day := range days {
+		if atMonthEnd(since.Add(time.Duration(day) * 24 * time.Hour)) {
+			mask |= 1 << day
+		}
+	}
+	return mask
+}
+
+// estimate fills the numbers of one readiness. ends are the days that close a
+// month.
+func estimate(name string, list []sighting, ends uint64, days, horizon int) policy.Readiness {
 	r := policy.Readiness{Policy: name, Days: days, Observed: len(list), Horizon: horizon}
-	total := 0
+	total, once, twice := 0, 0, 0 // the latter two without what only closes the month
 	for _, s := range list {
 		n := bits.OnesCount64(s.days)
 		total += n
+		monthly := s.days != 0 && s.days&^ends == 0
 		switch n {
 		case 1:
 			r.Once++
 		case 2:
 			r.Twice++
 		}
+		switch {
+		case monthly:
+			r.Monthly++
+		case n == 1:
+			once++
+		case n == 2:
+			twice++
+		}
 	}
-	r.Coverage = round(coverageOf(r.Once, r.Twice, total, days))
-	unseen, low, high := chao2(r.Observed, r.Once, r.Twice, days)
+	once, twice, r.Monthly = byChance(once, twice, r, bits.OnesCount64(ends), days)
+	r.Coverage = round(coverageOf(once, twice, total, days))
+	unseen, low, high := chao2(r.Observed, once, twice, days)
 	r.Unseen, r.UnseenLow, r.UnseenHigh = round(unseen), round(low), round(high)
-	atRisk, halve := expectedNew(unseen, r.Once, days, horizon)
-	r.AtRisk, r.HalveAfter = round(atRisk), halve
-	r.FullMonth = days >= 31
+	atRisk, halve := expectedNew(unseen, once, days, horizon)
+	least, _ := expectedNew(low, once, days, horizon)
+	most, _ := expectedNew(high, once, days, horizon)
+	r.AtRisk, r.AtRiskLow, r.AtRiskHigh, r.HalveAfter = round(atRisk), round(least), round(most), halve
+	r.FullMonth, r.MonthEnd = days >= 31, ends != 0
 	r.Words = readinessWords(&r)
 	return r
+}
+
+// byChance separates the work that closes a month from what was seen then by
+// chance. Rare sightings fall on any day alike, so those of the other days say how
+// many to expect on the closing ones; what is beyond that comes round, and says
+// nothing about what is still unseen.
+func byChance(once, twice int, r policy.Readiness, ends, days int) (int, int, int) {
+	if ends == 0 || ends >= days {
+		return r.Once, r.Twice, 0
+	}
+	expected := func(other int) int { return int(math.Ceil(float64(other*ends) / float64(days-ends))) }
+	q1 := min(r.Once, once+expected(once))
+	q2 := min(r.Twice, twice+expected(twice))
+	return q1, q2, max(0, r.Monthly-(q1-once)-(q2-twice))
 }
 
 // chao2 estimates the species no sampling unit has shown, from how many were in
@@ -221,13 +258,19 @@ func readinessWords(r *policy.Readiness) string {
 	if r.Days < 2 {
 		return "One day of traffic says nothing about the next; watch on."
 	}
-	words := fmt.Sprintf("Enforcing today risks about %s in the next %d days (%d of %d were seen on one day only); watch %s more to halve it.",
-		plural(int(math.Round(r.AtRisk)), "legitimate dependency"), r.Horizon, r.Once, r.Observed, plural(r.HalveAfter, "day"))
+	words := fmt.Sprintf("Enforcing today risks about %s in the next %d days (95 %%: %.0f to %.0f; %d of %d were seen on one day only); watch %s more to halve it.",
+		plural(int(math.Round(r.AtRisk)), "legitimate dependency"), r.Horizon, r.AtRiskLow, r.AtRiskHigh, r.Once, r.Observed, plural(r.HalveAfter, "day"))
 	if r.AtRisk < 0.5 {
 		words = fmt.Sprintf("Nothing new is expected from what %d days have shown.", r.Days)
 	}
-	if !r.FullMonth {
-		words += " Less than a month was watched: what runs once a month may not have shown itself, and these figures cannot know of it."
+	switch {
+	case !r.MonthEnd:
+		words += " No month's end was watched: what runs once a month may not have shown itself, and these figures cannot know of it."
+	case r.Monthly > 0:
+		words += fmt.Sprintf(" %s showed themselves at the month's end only and will come again then.", sentence(plural(r.Monthly, "dependency")))
+	}
+	if r.MonthEnd && !r.FullMonth {
+		words += " Less than a month was watched: what runs once a month on another day may still be missing."
 	}
 	return words
 }

@@ -87,6 +87,27 @@ func TestReadinessOnSteadyTrafficIsComplete(t *testing.T) {
 	}
 }
 
+// Work that closes the month is not rare by chance: it must not raise what is
+// expected to be unseen, and is counted apart.
+func TestMonthEndWorkIsNoSignOfMoreToCome(t *testing.T) {
+	since := flow.TimeOf(time.Date(2026, 10, 20, 0, 0, 0, 0, time.UTC)) // the month ends on days 10, 11 and 12
+	m, incidence := sampleMap(rand.New(rand.NewPCG(3, 3)), []float64{1, 1, 1, 1, 1, 1, 1, 1}, 20)
+	m.Since, m.Until = since, since.Add(20*24*time.Hour)
+	for i := range 6 {
+		incidence[i].Days = 1 << 11
+	}
+	r := recommender.Readiness(m, nil, incidence, 0)[0]
+	if r.Once != 6 || r.Monthly != 6 || r.Unseen != 0 || !r.MonthEnd || !strings.Contains(r.Words, "6 dependencies showed themselves at the month's end only") {
+		t.Errorf("got %+v", r)
+	}
+	for i := range 6 {
+		incidence[i].Days = 1 << i // any day: that is chance
+	}
+	if r = recommender.Readiness(m, nil, incidence, 0)[0]; r.Monthly != 0 || r.Unseen < 5 {
+		t.Errorf("got %+v", r)
+	}
+}
+
 // On the estate: what the first days predict for those after, against what they
 // show. The closing of the month falls after the watch: no estimator sees it
 // coming, so the words must say so.

@@ -38,13 +38,14 @@ func Simulate(set *policy.Set, m *topology.Map, probes []flow.Probe, opt Simulat
 	e := policy.NewEvaluator(judged)
 	s := &replay{m: m, e: e, ids: identify(e, m), uses: map[ruleID]*policy.RuleUse{}, max: opt.MaxRows,
 		out: &policy.Simulation{Since: m.Since, Until: m.Until, Hash: set.Hash(), Nodes: slices.Clone(m.Graph.Nodes)}}
-	concerns := newEstate(m).concerns(probes, policy.ServiceLevel)
+	s.ask(probes)
 	for i := range m.Graph.Deps {
-		s.dependency(&m.Graph.Deps[i], concerns[i])
+		s.dependency(int32(i))
 	}
 	s.probes(probes)
 	s.rules(judged)
 	s.rank()
+	s.out.Breaks = s.folded()
 	s.out.Coverage = coverage(e, s.ids, m)
 	return s.out, nil
 }
@@ -60,9 +61,14 @@ type replay struct {
 	rows [4][]policy.SimRow
 	max  int
 	out  *policy.Simulation
+
+	asked     *draft   // what a recommendation would ask about this traffic
+	decisions []string // per dependency: the decision it waits for, "" for none
+	breaks    map[breakKey]*policy.Break
 }
 
-func (s *replay) dependency(d *topology.Dependency, concern policy.Concern) {
+func (s *replay) dependency(i int32) {
+	d, concern := &s.m.Graph.Deps[i], s.asked.concerns[i]
 	client, server := s.ids[d.Client], s.ids[d.Server]
 	in, out := s.e.JudgeEnds(client, server, d.Service)
 	s.use(in, d)
@@ -80,8 +86,9 @@ func (s *replay) dependency(d *topology.Dependency, concern policy.Concern) {
 	}
 	row := policy.SimRow{Class: class, Dep: *d, Verdict: v, Connections: d.Flows}
 	if class == policy.ClassWouldBreak {
+		s.fold(i, v)
 		part := &s.out.Legitimate
-		if row.Concern = concern; concern != none {
+		if row.Concern, row.Decision = concern, s.decisions[i]; concern != none {
 			part = &s.out.Expected
 		}
 		part.Dependencies++

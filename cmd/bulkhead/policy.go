@@ -17,8 +17,8 @@ import (
 // policyCmd groups what is done with policy files. All but explain work without a
 // store; with --map the recorded estate stands in for made-up workloads.
 func policyCmd(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "policy", Short: "Check, format, compare, explain and test policy files"}
-	cmd.AddCommand(policyLint(a), policyFmt(a), policyDiff(a), policyExplain(a), policyTest(a))
+	cmd := &cobra.Command{Use: "policy", Short: "Check, format, compare, explain, test and save policy files"}
+	cmd.AddCommand(policyLint(a), policyFmt(a), policyDiff(a), policyExplain(a), policyTest(a), policySave(a))
 	return cmd
 }
 

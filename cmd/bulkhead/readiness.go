@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -34,20 +37,46 @@ func readinessCmd(a *app) *cobra.Command {
 				if a.json {
 					return a.printJSON(list)
 				}
-				for _, r := range list {
-					name := r.Policy
-					if name == "" {
-						name = "the whole estate"
-					}
-					fmt.Fprintf(a.out, "%s: %s\n", printable(name), printable(r.Words))
-				}
-				return nil
+				return writeReadiness(a.out, list)
 			})
 		},
 	}
 	w.flags(cmd)
 	cmd.Flags().IntVar(&horizon, "days", recommender.DefaultHorizon, "days ahead")
 	return cmd
+}
+
+// writeReadiness prints one line per policy, the advice for the whole estate, and
+// what was seen once only.
+func writeReadiness(w io.Writer, list []policy.Readiness) error {
+	rows := make([][]string, 0, len(list))
+	for _, r := range list {
+		more := "-"
+		if r.HalveAfter > 0 {
+			more = count(r.HalveAfter, "day", "days")
+		}
+		rows = append(rows, []string{cmp.Or(r.Policy, "the whole estate"), fmt.Sprint(r.Days), fmt.Sprint(r.Observed), fmt.Sprint(r.Once), fmt.Sprint(r.Monthly),
+			fmt.Sprintf("%.1f (%.1f to %.1f)", r.Unseen, r.UnseenLow, r.UnseenHigh), fmt.Sprintf("%.2f%%", 100*r.Coverage), fmt.Sprintf("%.1f", r.AtRisk), more})
+	}
+	header := []string{"POLICY", "DAYS", "DEPENDENCIES", "SEEN ONCE", "MONTH-END", "UNSEEN (95%)", "COVERAGE", "AT RISK", "HALVED AFTER"}
+	if err := table(w, header, rows); err != nil || len(list) == 0 {
+		return err
+	}
+	all := &list[0]
+	fmt.Fprintf(w, "\n%s\n", printable(all.Words))
+	if len(all.Rare) == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "\nseen on one day only, %s:\n", count(len(all.Rare), "the only one", "the least busy first"))
+	rows = rows[:0]
+	for _, x := range all.Rare {
+		kind := "once"
+		if x.MonthEnd {
+			kind = "month-end"
+		}
+		rows = append(rows, []string{x.From, x.To, x.Service.String(), x.Day.Std().Format(time.DateOnly), fmt.Sprint(x.Example.Flows), kind})
+	}
+	return table(w, []string{"CLIENT", "SERVER", "SERVICE", "DAY", "CONNECTIONS", "KIND"}, rows)
 }
 
 // readiness estimates from the days on which each edge of the map's window was

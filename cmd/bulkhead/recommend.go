@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,13 +16,18 @@ import (
 
 func recommendCmd(a *app) *cobra.Command {
 	var w window
-	var level, scope, out string
+	var level, scope, out, base string
 	var restrict bool
 	cmd := &cobra.Command{
 		Use: "recommend", Short: "Least-privilege rules for what was seen, with the flows behind each", Args: cobra.NoArgs,
 		Long: `Recommends the smallest set of rules that keeps every legitimate dependency of the
 window working. What a person should decide — scans, one-off flows, access by
 vendors, administration across environments — is listed, not allowed silently.
+
+What people have already is built on: the policies of --base, or those saved with
+"bulkhead policy save" or on the dashboard. Their rules keep their names; a
+dependency they allow makes no rule, one that differs in one respect extends a
+rule, and rules that nothing used are listed. --base none starts anew.
 
 With -o the policy goes to a file, otherwise to standard output; the summary and
 the list of decisions go to standard error.`,
@@ -33,7 +37,11 @@ the list of decisions go to standard error.`,
 				return err
 			}
 			return a.with(cmd.Context(), func(s *session) error {
-				rec, m, err := s.recommend(cmd.Context(), &w, opt)
+				var from string
+				if opt.Base, from, err = s.baseSet(cmd.Context(), base); err != nil {
+					return err
+				}
+				rec, _, err := s.recommend(cmd.Context(), &w, opt)
 				if err != nil {
 					return err
 				}
@@ -43,10 +51,15 @@ the list of decisions go to standard error.`,
 				if err := a.writePolicy(out, rec); err != nil {
 					return err
 				}
-				if !a.quiet {
-					return summarize(a.err, rec, m)
+				if a.quiet {
+					return nil
 				}
-				return nil
+				if from != "" {
+					summarizeChanges(a.err, rec, from)
+				}
+				err = summarize(a.err, rec)
+				next(a.err, out)
+				return err
 			})
 		},
 	}
@@ -54,6 +67,7 @@ the list of decisions go to standard error.`,
 	cmd.Flags().StringVar(&level, "level", "service", "ringfence, tier, service or workload, from permissive to tight")
 	cmd.Flags().StringVar(&scope, "scope", "", "only these workloads' policies: app=payments,env=prod")
 	cmd.Flags().StringVarP(&out, "output", "o", "", "file for the policy")
+	cmd.Flags().StringVar(&base, "base", "", "policy file to build on, or none; default: the saved policies")
 	cmd.Flags().BoolVar(&restrict, "restrict-egress", false, "deny outbound by default too")
 	return cmd
 }
@@ -139,14 +153,11 @@ func (a *app) writePolicy(file string, rec *policy.Recommendation) error {
 		_, err := a.out.Write(text)
 		return err
 	}
-	if err := os.WriteFile(file, text, 0o644); err != nil {
-		return fmt.Errorf("write policy: %w", err)
-	}
-	return nil
+	return writeFile(file, text)
 }
 
 // summarize says in words what was recommended and what waits for a person.
-func summarize(w io.Writer, rec *policy.Recommendation, m *topology.Map) error {
+func summarize(w io.Writer, rec *policy.Recommendation) error {
 	rules := 0
 	for i := range rec.Set.Policies {
 		rules += len(rec.Set.Policies[i].Rules)
@@ -174,14 +185,14 @@ func summarize(w io.Writer, rec *policy.Recommendation, m *topology.Map) error {
 	return table(w, []string{"PRIORITY", "CONCERN", "WHAT", "FLOWS", "LAST SEEN", "ID"}, rows)
 }
 
-// evidenceFor is the recommendation a policy most likely came from: made anew from
-// the same traffic, with the evidence of the rules that both have.
+// evidenceFor is what would be recommended beside a policy, with the evidence of
+// the rules it has: the traffic of the window that each of them decides.
 func (s *session) evidenceFor(ctx context.Context, set *policy.Set, m *topology.Map, probes []flow.Probe) (*policy.Recommendation, error) {
 	networks, err := s.networks(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rec, err := recommender.Recommend(m, probes, recommender.Options{Level: policy.ServiceLevel, Networks: networks})
+	rec, err := recommender.Recommend(m, probes, recommender.Options{Level: policy.ServiceLevel, Networks: networks, Base: set})
 	if err != nil {
 		return nil, err
 	}
