@@ -26,10 +26,6 @@ const (
 	SCTP   uint8 = 132
 )
 
-// Scope separates overlapping address spaces. 0 is the common space; an
-// operator who says that networks overlap gives each VLAN or VNI its own.
-type Scope uint32
-
 // Key identifies a biflow: who asked, who answered, over what. Addresses are
 // never IPv4-mapped IPv6 (call Unmap). For ICMP and ICMPv6 the client port is 0
 // and the server port is type<<8|code of the request, as NetFlow has it.

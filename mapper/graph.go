@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
-	"strconv"
 
 	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/topology"
@@ -52,7 +51,7 @@ func buildGraph(in *Input, opt Options) *graphBuilder {
 		parties: make(map[partyKey]int32, 1024),
 		deps:    make([]topology.Dependency, 0, len(in.Edges)),
 	}
-	b.domains = domainsOf(in, opt, b.isInside)
+	b.domains = domainsOf(in, opt, func(a netip.Addr) bool { return b.isInside(flow.Party{Addr: a}) })
 	for i := range in.Edges {
 		e := &in.Edges[i]
 		c, s := b.node(e.Client, e.Last), b.node(e.Server, e.Last)
@@ -107,7 +106,7 @@ const maxOutsideAddrs = 16
 
 func (b *graphBuilder) addAddr(i int32, a netip.Addr) {
 	n := &b.nodes[i]
-	if n.Kind == topology.NodeWorkload && len(n.Addrs) > 0 {
+	if n.Claimed() && len(n.Addrs) > 0 {
 		return // the inventory's own list
 	}
 	at, found := slices.BinarySearchFunc(n.Addrs, a, netip.Addr.Compare)
@@ -132,12 +131,14 @@ func (b *graphBuilder) describe(p flow.Party) topology.Node {
 	if p.Addr.IsMulticast() || isBroadcast(p.Addr) {
 		return topology.Node{ID: multicastID, Name: multicastID, Kind: topology.NodeMulticast, Addrs: addrs}
 	}
-	net, named := b.network(p.Addr)
+	net, named := b.network(p)
 	switch {
+	case named && net.NAT:
+		return topology.Node{ID: networkID + net.Name, Name: net.Name, Kind: topology.NodeNAT, Addrs: addrs, Labels: net.Labels, Scope: net.Scope}
 	case named && !net.Inside:
-		return topology.Node{ID: networkID + net.Name, Name: net.Name, Kind: topology.NodeNetwork, Addrs: addrs, Labels: net.Labels}
-	case b.isInside(p.Addr):
-		n := topology.Node{ID: addressID(p), Name: addressID(p), Kind: topology.NodeAddress, Addrs: addrs}
+		return topology.Node{ID: networkID + net.Name, Name: net.Name, Kind: topology.NodeNetwork, Addrs: addrs, Labels: net.Labels, Scope: net.Scope}
+	case b.isInside(p):
+		n := topology.Node{ID: addressID(p), Name: addressID(p), Kind: topology.NodeAddress, Addrs: addrs, Scope: p.Scope}
 		if named {
 			n.Labels = net.Labels
 		}
@@ -151,6 +152,9 @@ func (b *graphBuilder) describe(p flow.Party) topology.Node {
 
 func workloadNode(w *topology.Workload) topology.Node {
 	n := topology.Node{ID: w.ID, Name: cmp.Or(w.Name, w.ID), Kind: topology.NodeWorkload, Labels: w.Labels}
+	if w.Kind == topology.KindVIP {
+		n.Kind, n.Backends = topology.NodeVIP, w.Backends
+	}
 	current := slices.Clone(w.Addresses)
 	slices.SortStableFunc(current, func(a, b topology.Address) int { // open intervals first, then the latest
 		if a.To.IsZero() != b.To.IsZero() {
@@ -161,8 +165,10 @@ func workloadNode(w *topology.Workload) topology.Node {
 		}
 		return b.To.Compare(a.To)
 	})
-	for _, a := range current {
-		n.Addrs = append(n.Addrs, a.Addr)
+	for i, a := range current {
+		if n.Addrs = append(n.Addrs, a.Addr); i == 0 {
+			n.Scope = a.Scope
+		}
 	}
 	return n
 }
@@ -171,21 +177,22 @@ func addressID(p flow.Party) string {
 	if p.Scope == 0 {
 		return p.Addr.String()
 	}
-	return p.Addr.String() + "@" + strconv.FormatUint(uint64(p.Scope), 10)
+	return p.Addr.String() + "@" + p.Scope.String()
 }
 
-func (b *graphBuilder) network(a netip.Addr) (*topology.Network, bool) {
+func (b *graphBuilder) network(p flow.Party) (*topology.Network, bool) {
 	if b.in.Index == nil {
 		return nil, false
 	}
-	return b.in.Index.Network(a)
+	return b.in.Index.NetworkIn(p.Addr, p.Scope)
 }
 
 // isInside reports whether an address nobody claims is taken to be one of ours.
-func (b *graphBuilder) isInside(a netip.Addr) bool {
-	if net, ok := b.network(a); ok {
+func (b *graphBuilder) isInside(party flow.Party) bool {
+	if net, ok := b.network(party); ok {
 		return net.Inside
 	}
+	a := party.Addr
 	for _, p := range b.opt.Inside {
 		if p.Contains(a) {
 			return true

@@ -15,6 +15,7 @@ import (
 func (w *work) findRoles() {
 	g := newGrouping(w)
 	g.joinLabelled()
+	g.joinVirtual()
 	g.joinSharedInfrastructure()
 	seen := g.observe()
 	g.joinIdle(seen)
@@ -121,6 +122,25 @@ func (g *grouping) joinLabelled() {
 			g.join(j, int32(i))
 		} else {
 			first[k] = int32(i)
+		}
+	}
+}
+
+// joinVirtual puts a virtual address together with the workloads behind it: they
+// are equals by what the operator said, and who uses the address uses them. Labels
+// that say otherwise stand.
+func (g *grouping) joinVirtual() {
+	for i := range g.nodes {
+		first := int32(i)
+		for _, id := range g.nodes[i].Backends {
+			j, ok := g.nodeAt(id)
+			if !ok {
+				continue
+			}
+			a, b := g.sets.find(first), g.sets.find(j)
+			if a != b && !differ(g.appOf[a], g.appOf[b]) && !differ(g.roleOf[a], g.roleOf[b]) {
+				g.unite(a, b)
+			}
 		}
 	}
 }

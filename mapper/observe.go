@@ -144,7 +144,7 @@ func (b *graphBuilder) probePairs() []probePair {
 			continue
 		}
 		c := b.known(p.Client, p.Last)
-		if c < 0 && b.isInside(p.Client.Addr) {
+		if c < 0 && b.isInside(p.Client) {
 			c = b.node(p.Client, p.Last)
 		}
 		pairs = append(pairs, probePair{c, p.Service, p.Attempts, max(p.Targets, 1)})

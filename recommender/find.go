@@ -12,15 +12,19 @@ import (
 // key, then by address; -1 for none.
 func nodeFinder(m *topology.Map) func(flow.Party) int32 {
 	byKey := make(map[uint64]int32, len(m.Graph.Nodes))
-	byAddr := make(map[netip.Addr]int32, len(m.Graph.Nodes))
+	type at struct {
+		addr  netip.Addr
+		scope flow.Scope
+	}
+	byAddr := make(map[at]int32, len(m.Graph.Nodes))
 	for i := range m.Graph.Nodes {
 		n := &m.Graph.Nodes[i]
-		if n.Kind == topology.NodeWorkload {
+		if n.Claimed() {
 			byKey[topology.WorkloadKey(n.ID)] = int32(i)
 		}
 		for _, a := range n.Addrs {
-			if _, taken := byAddr[a]; !taken || n.Inside() {
-				byAddr[a] = int32(i)
+			if _, taken := byAddr[at{a, n.Scope}]; !taken || n.Inside() {
+				byAddr[at{a, n.Scope}] = int32(i)
 			}
 		}
 	}
@@ -28,7 +32,7 @@ func nodeFinder(m *topology.Map) func(flow.Party) int32 {
 		if i, ok := byKey[p.Workload]; ok && p.Workload != 0 {
 			return i
 		}
-		if i, ok := byAddr[p.Addr.Unmap()]; ok {
+		if i, ok := byAddr[at{p.Addr.Unmap(), p.Scope}]; ok {
 			return i
 		}
 		return -1

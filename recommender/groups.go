@@ -137,7 +137,7 @@ func mostlyListed(m *topology.Map) bool {
 	for i := range m.Graph.Nodes {
 		if n := &m.Graph.Nodes[i]; n.Inside() {
 			inside++
-			if n.Kind == topology.NodeWorkload {
+			if n.Claimed() {
 				listed++
 			}
 		}

@@ -15,9 +15,11 @@ const (
 	NodeNetwork                   // a named network outside
 	NodeInternet                  // all other outside addresses together
 	NodeMulticast                 // multicast and broadcast groups together
+	NodeNAT                       // a pool of address translation: many machines behind it
+	NodeVIP                       // a virtual address of the inventory, with its backends' labels
 )
 
-var nodeKinds = [...]string{"workload", "address", "network", "internet", "multicast"}
+var nodeKinds = [...]string{"workload", "address", "network", "internet", "multicast", "nat", "vip"}
 
 func (k NodeKind) String() string {
 	if int(k) < len(nodeKinds) {
@@ -39,11 +41,19 @@ type Node struct {
 	// Labels the operator gave. What the mapper proposes stands in Map.Proposals
 	// and, merged under these, in Map.Labels.
 	Labels Labels `json:"labels,omitempty"`
+	// Scope is the address space that Addrs lie in; 0 is the common one.
+	Scope flow.Scope `json:"scope,omitempty"`
+	// Backends are, for a virtual address, the ids of the workloads behind it.
+	Backends []string `json:"backends,omitempty"`
 }
 
-// Inside reports whether the node is a workload, claimed or not, rather than the
-// outside world.
-func (n *Node) Inside() bool { return n.Kind == NodeWorkload || n.Kind == NodeAddress }
+// Inside reports whether the node is a workload, claimed or not, or a virtual
+// address of some, rather than the outside world. What is behind a NAT is not
+// known one by one: a NAT is outside.
+func (n *Node) Inside() bool { return n.Claimed() || n.Kind == NodeAddress }
+
+// Claimed reports whether the inventory lists the node: flows carry its key.
+func (n *Node) Claimed() bool { return n.Kind == NodeWorkload || n.Kind == NodeVIP }
 
 // Dependency is a directed edge of the graph: the client uses a service of the
 // server. Client and Server index Graph.Nodes.

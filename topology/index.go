@@ -3,6 +3,7 @@ package topology
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"sort"
 
 	"github.com/bulkhead/bulkhead/flow"
@@ -22,6 +23,13 @@ type Index struct {
 type scoped struct {
 	addr  netip.Addr
 	scope flow.Scope
+}
+
+func (s scoped) String() string {
+	if s.scope == 0 {
+		return s.addr.String()
+	}
+	return s.addr.String() + "@" + s.scope.String()
 }
 
 type holding struct {
@@ -55,6 +63,9 @@ func NewIndex(inv *Inventory) (*Index, error) {
 			return nil, err
 		}
 	}
+	if err := x.checkNetworks(); err != nil {
+		return nil, err
+	}
 	x.lookup = newLookup(x.byAddr)
 	for i, n := range inv.Networks {
 		for _, p := range n.Prefixes {
@@ -80,6 +91,9 @@ func (x *Index) addWorkload(i int32) error {
 		return fmt.Errorf("inventory: workload ids %q and %q share a key; rename one", w.ID, x.inv.Workloads[j].ID)
 	}
 	x.byID[w.ID], x.byKey[key] = i, i
+	if err := checkKind(w); err != nil {
+		return err
+	}
 	for _, a := range w.Addresses {
 		h := holding{workload: i, key: key}
 		if !a.From.IsZero() {
@@ -97,6 +111,39 @@ func (x *Index) addWorkload(i int32) error {
 	return nil
 }
 
+func checkKind(w *Workload) error {
+	switch {
+	case w.Kind != "" && w.Kind != KindVIP:
+		return fmt.Errorf("inventory: workload %q: unknown kind %q; it is %q or left out", w.ID, w.Kind, KindVIP)
+	case w.Kind == "" && len(w.Backends) > 0:
+		return fmt.Errorf("inventory: workload %q has backends and is no virtual address: say kind: %s", w.ID, KindVIP)
+	case slices.Contains(w.Backends, w.ID):
+		return fmt.Errorf("inventory: virtual address %q is its own backend", w.ID)
+	}
+	return nil
+}
+
+// checkNetworks refuses what cannot be: two networks of one name, a network
+// behind one that is no NAT.
+func (x *Index) checkNetworks() error {
+	seen := map[string]bool{}
+	for i := range x.inv.Networks {
+		n := &x.inv.Networks[i]
+		switch {
+		case n.Name == "":
+			return fmt.Errorf("inventory: network %d has no name", i+1)
+		case seen[n.Name]:
+			return fmt.Errorf("inventory: network %q appears twice", n.Name)
+		case len(n.Behind) > 0 && !n.NAT:
+			return fmt.Errorf("inventory: network %q has addresses behind it and is no NAT: say nat: true", n.Name)
+		case n.NAT && n.Inside:
+			return fmt.Errorf("inventory: network %q is a NAT, whose addresses are no workloads: inside does not go with it", n.Name)
+		}
+		seen[n.Name] = true
+	}
+	return nil
+}
+
 func (x *Index) checkOverlap(at scoped, hs []holding) error {
 	sort.Slice(hs, func(i, j int) bool { return hs[i].from < hs[j].from })
 	for i := 1; i < len(hs); i++ {
@@ -105,7 +152,7 @@ func (x *Index) checkOverlap(at scoped, hs []holding) error {
 				continue
 			}
 			return fmt.Errorf("inventory: %s is held by %q and %q at the same time",
-				at.addr, x.inv.Workloads[p.workload].ID, x.inv.Workloads[hs[i].workload].ID)
+				at, x.inv.Workloads[p.workload].ID, x.inv.Workloads[hs[i].workload].ID)
 		}
 	}
 	return nil
@@ -137,14 +184,27 @@ func (x *Index) ByID(id string) (*Workload, bool) {
 	return &x.inv.Workloads[i], true
 }
 
-// Network returns the most specific named network that holds addr.
-func (x *Index) Network(addr netip.Addr) (*Network, bool) {
+// Network returns the most specific named network that holds addr in the common
+// address space.
+func (x *Index) Network(addr netip.Addr) (*Network, bool) { return x.NetworkIn(addr, 0) }
+
+// NetworkIn returns the most specific named network that holds addr in scope; one
+// of that scope before one of the common space.
+func (x *Index) NetworkIn(addr netip.Addr, scope flow.Scope) (*Network, bool) {
+	var common *Network
 	for _, e := range x.networks {
-		if e.prefix.Contains(addr) {
-			return &x.inv.Networks[e.network], true
+		n := &x.inv.Networks[e.network]
+		if !e.prefix.Contains(addr) || n.Scope != scope && n.Scope != 0 {
+			continue
+		}
+		if n.Scope == scope {
+			return n, true
+		}
+		if common == nil {
+			common = n
 		}
 	}
-	return nil, false
+	return common, common != nil
 }
 
 // Resolve returns who p is: the stamped workload if the inventory still knows

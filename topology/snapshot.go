@@ -12,6 +12,12 @@ type Member struct {
 	ID     string       `json:"id"`
 	Labels Labels       `json:"labels"`
 	Addrs  []netip.Addr `json:"addrs"`
+	// Scope is the address space the addresses lie in; 0 is the common one. An
+	// enforcement point that cannot tell spaces apart must say so.
+	Scope flow.Scope `json:"scope,omitempty"`
+	// Backends are, for a virtual address, the ids of the members behind it: what
+	// is sent to the address arrives at them.
+	Backends []string `json:"backends,omitempty"`
 }
 
 // Snapshot resolves the map's inside nodes to the addresses they hold at a time,
@@ -32,7 +38,7 @@ func (m *Map) Snapshot(x *Index, at flow.Time) []Member {
 			}
 		}
 		if len(addrs) > 0 {
-			members = append(members, Member{ID: n.ID, Labels: m.Labels[i], Addrs: addrs})
+			members = append(members, Member{ID: n.ID, Labels: m.Labels[i], Addrs: addrs, Scope: n.Scope, Backends: n.Backends})
 		}
 	}
 	return members

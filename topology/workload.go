@@ -86,7 +86,17 @@ type Workload struct {
 	Labels    Labels    `json:"labels,omitempty" yaml:"labels,omitempty"`
 	Addresses []Address `json:"addresses,omitempty" yaml:"addresses,omitempty"`
 	Origin    string    `json:"origin,omitempty" yaml:"origin,omitempty"` // "csv:cmdb.csv", "dhcp", "wire"
+	// Kind says what the addresses stand for: "" is the machine itself, KindVIP a
+	// virtual address.
+	Kind string `json:"kind,omitempty" yaml:"kind,omitempty"`
+	// Backends are the ids of the workloads that a virtual address passes
+	// connections on to.
+	Backends []string `json:"backends,omitempty" yaml:"backends,omitempty"`
 }
+
+// KindVIP is a workload whose addresses no machine holds by itself: a load
+// balancer's virtual server, a cluster address, a Kubernetes service.
+const KindVIP = "vip"
 
 // WorkloadKey is the 64-bit key under which records and edges carry a workload:
 // FNV-1a of its ID, never 0.
@@ -106,6 +116,14 @@ type Network struct {
 	// outside world.
 	Inside bool   `json:"inside,omitempty" yaml:"inside,omitempty"`
 	Labels Labels `json:"labels,omitempty" yaml:"labels,omitempty"` // given to unclaimed addresses inside
+	// Scope keeps the network to one address space; in the common one it names
+	// addresses of every space that has no network of its own.
+	Scope flow.Scope `json:"scope,omitempty" yaml:"scope,omitempty"`
+	// NAT says that its addresses are a pool of address translation: behind each
+	// stand many machines, so a rule on one is a rule on all of them.
+	NAT bool `json:"nat,omitempty" yaml:"nat,omitempty"`
+	// Behind are the addresses that hide behind a pool, as far as known.
+	Behind []netip.Prefix `json:"behind,omitempty" yaml:"behind,omitempty"`
 }
 
 // Inventory is the versioned document of who is there.

@@ -144,11 +144,11 @@ func parties(nodes []topology.Node) []flow.Party {
 	var ps []flow.Party
 	for i := range nodes {
 		n := &nodes[i]
-		if n.Kind == topology.NodeWorkload {
+		if n.Claimed() {
 			ps = append(ps, flow.Party{Workload: topology.WorkloadKey(n.ID)})
 		}
 		for _, a := range n.Addrs {
-			ps = append(ps, flow.Party{Addr: a})
+			ps = append(ps, flow.Party{Addr: a, Scope: n.Scope})
 		}
 	}
 	return ps

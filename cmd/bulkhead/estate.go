@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os/user"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/bulkhead/bulkhead/flow"
@@ -118,22 +121,61 @@ func (s *session) inventory(ctx context.Context) (*topology.Index, error) {
 }
 
 // apply puts decided labels on their workloads. A label on an address that no
-// workload claims makes a workload of it.
+// workload claims makes a workload of it; when one claims it later, that one has
+// the label unless it is given another.
 func (b *labelBook) apply(inv *topology.Inventory) {
-	known := make(map[string]bool, len(inv.Workloads))
+	at := make(map[string]int, len(inv.Workloads))
 	for i := range inv.Workloads {
-		w := &inv.Workloads[i]
-		known[w.ID] = true
-		if l, ok := b.Labels[w.ID]; ok {
-			w.Labels = w.Labels.Merge(l)
+		at[inv.Workloads[i].ID] = i
+	}
+	var claimed map[topology.Address]int
+	for _, id := range slices.Sorted(maps.Keys(b.Labels)) {
+		l := b.Labels[id]
+		if i, known := at[id]; known {
+			inv.Workloads[i].Labels = inv.Workloads[i].Labels.Merge(l)
+			continue
+		}
+		addr, ok := addressOfNode(id)
+		if !ok {
+			continue
+		}
+		if claimed == nil {
+			claimed = lastHolders(inv)
+		}
+		if i, taken := claimed[addr]; taken {
+			inv.Workloads[i].Labels = l.Merge(inv.Workloads[i].Labels)
+			continue
+		}
+		inv.Workloads = append(inv.Workloads, topology.Workload{ID: id, Labels: l, Origin: "labels", Addresses: []topology.Address{addr}})
+	}
+}
+
+// lastHolders gives, by address and scope, the workload that holds it without end,
+// or held it last.
+func lastHolders(inv *topology.Inventory) map[topology.Address]int {
+	last, until := map[topology.Address]int{}, map[topology.Address]time.Time{}
+	for i := range inv.Workloads {
+		for _, a := range inv.Workloads[i].Addresses {
+			key := topology.Address{Addr: a.Addr, Scope: a.Scope}
+			end, held := until[key]
+			if !held || a.To.IsZero() || !end.IsZero() && a.To.After(end) {
+				last[key], until[key] = i, a.To
+			}
 		}
 	}
-	for id, l := range b.Labels {
-		if addr, err := netip.ParseAddr(id); err == nil && !known[id] {
-			inv.Workloads = append(inv.Workloads, topology.Workload{ID: id, Labels: l, Origin: "labels",
-				Addresses: []topology.Address{{Addr: addr}}})
-		}
+	return last
+}
+
+// addressOfNode reads the id of an address that no workload claims: "10.0.0.5", or
+// "10.0.0.5@vlan100" in a space of its own.
+func addressOfNode(id string) (topology.Address, bool) {
+	text, space, _ := strings.Cut(id, "@")
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return topology.Address{}, false
 	}
+	scope, err := flow.ParseScope(space)
+	return topology.Address{Addr: addr, Scope: scope}, err == nil
 }
 
 // traffic is what was recorded in a window.

@@ -59,7 +59,7 @@ func reachCmd(a *app) *cobra.Command {
 
 // findNode finds a node by id, name or address.
 func findNode(m *topology.Map, word string) (string, error) {
-	var near []string
+	var near, holders []string
 	for i := range m.Graph.Nodes {
 		n := &m.Graph.Nodes[i]
 		if n.ID == word || n.Name == word || n.ID == "net:"+word {
@@ -67,12 +67,18 @@ func findNode(m *topology.Map, word string) (string, error) {
 		}
 		for _, a := range n.Addrs {
 			if a.String() == word {
-				return n.ID, nil
+				holders = append(holders, n.ID)
 			}
 		}
 		if strings.Contains(n.ID, word) && len(near) < 5 {
 			near = append(near, n.ID)
 		}
+	}
+	if len(holders) == 1 {
+		return holders[0], nil
+	}
+	if len(holders) > 1 {
+		return "", usagef("several hold %s: %s; say which", word, strings.Join(holders[:min(len(holders), 5)], ", "))
 	}
 	if len(near) > 0 {
 		return "", usagef("nothing on the map is called %q; near: %s", word, strings.Join(near, ", "))

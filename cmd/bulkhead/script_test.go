@@ -29,7 +29,7 @@ func TestScripts(t *testing.T) {
 func TestScriptsWithEngine(t *testing.T) {
 	testenv.Need(t, "engine")
 	testscript.Run(t, testscript.Params{Dir: "testdata/engine", Setup: ownFolders,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cut-short": cutShort}})
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cut-short": cutShort, "overlap": overlap}})
 }
 
 // ownFolders gives a script a data folder of its own, and the engine's library.

@@ -192,9 +192,9 @@ func (t *Table) packet(p *capture.Packet, l *lookup) uint32 {
 func (t *Table) scope(p *capture.Packet) flow.Scope {
 	switch {
 	case t.o.ScopeVNI && p.VNI != 0:
-		return flow.Scope(p.VNI | 1<<31)
+		return flow.VNIScope(p.VNI)
 	case t.o.ScopeVLAN:
-		return flow.Scope(uint32(p.VLAN)<<12 | uint32(p.InnerVLAN))
+		return flow.VLANScope(p.VLAN, p.InnerVLAN)
 	}
 	return 0
 }

@@ -10,19 +10,24 @@ import (
 // parties finds nodes by what flows carry: the workload's key, or the address.
 type parties struct {
 	byKey  map[uint64]int32
-	byAddr map[netip.Addr]int32
+	byAddr map[held]int32
+}
+
+type held struct {
+	addr  netip.Addr
+	scope flow.Scope
 }
 
 func newParties(g *topology.Graph) *parties {
-	p := &parties{make(map[uint64]int32, len(g.Nodes)), make(map[netip.Addr]int32, len(g.Nodes))}
+	p := &parties{make(map[uint64]int32, len(g.Nodes)), make(map[held]int32, len(g.Nodes))}
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
-		if n.Kind == topology.NodeWorkload {
+		if n.Claimed() {
 			p.byKey[topology.WorkloadKey(n.ID)] = int32(i)
 		}
 		for _, a := range n.Addrs {
-			if _, taken := p.byAddr[a]; !taken {
-				p.byAddr[a] = int32(i)
+			if _, taken := p.byAddr[held{a, n.Scope}]; !taken {
+				p.byAddr[held{a, n.Scope}] = int32(i)
 			}
 		}
 	}
@@ -40,7 +45,7 @@ func (x *Index) RefOfParty(p flow.Party) Ref {
 	x.mu.Unlock()
 	n, ok := known.byKey[p.Workload]
 	if !ok {
-		n, ok = known.byAddr[p.Addr]
+		n, ok = known.byAddr[held{p.Addr, p.Scope}]
 	}
 	if ok {
 		return x.Ref(n)

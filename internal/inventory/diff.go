@@ -50,7 +50,11 @@ func workloadLine(w *topology.Workload) string {
 	for _, a := range w.Addresses {
 		addrs = append(addrs, addressWords(a))
 	}
-	return strings.Join(slices.DeleteFunc(append(parts, strings.Join(addrs, ", ")), empty), " ")
+	parts = append(parts, strings.Join(addrs, ", "))
+	if w.Kind != "" {
+		parts = append(parts, w.Kind+" of "+strings.Join(w.Backends, ", "))
+	}
+	return strings.Join(slices.DeleteFunc(parts, empty), " ")
 }
 
 func networkLine(n *topology.Network) string {
@@ -58,8 +62,17 @@ func networkLine(n *topology.Network) string {
 	if len(n.Domains) > 0 {
 		s += fmt.Sprintf(" %v", n.Domains)
 	}
+	if n.Scope != 0 {
+		s += " in " + n.Scope.String()
+	}
 	if n.Inside {
 		s += " inside"
+	}
+	if n.NAT {
+		s += " nat"
+	}
+	if len(n.Behind) > 0 {
+		s += fmt.Sprintf(" before %v", n.Behind)
 	}
 	if len(n.Labels) > 0 {
 		s += " [" + n.Labels.String() + "]"
@@ -75,15 +88,26 @@ func workloadChanges(old, new *topology.Workload) []string {
 	if old.Name != new.Name {
 		out = append(out, changed("name", old.Name, new.Name))
 	}
+	if old.Kind != new.Kind {
+		out = append(out, changed("kind", old.Kind, new.Kind))
+	}
 	out = append(out, labelChanges(old.Labels, new.Labels)...)
+	out = append(out, setChanges("backend", old.Backends, new.Backends)...)
 	return append(out, setChanges("address", addressList(old.Addresses), addressList(new.Addresses))...)
 }
 
 func networkChanges(old, new *topology.Network) []string {
 	out := setChanges("prefix", prefixList(old.Prefixes), prefixList(new.Prefixes))
 	out = append(out, setChanges("domain", old.Domains, new.Domains)...)
+	out = append(out, setChanges("behind", prefixList(old.Behind), prefixList(new.Behind))...)
 	if old.Inside != new.Inside {
 		out = append(out, changed("inside", fmt.Sprint(old.Inside), fmt.Sprint(new.Inside)))
+	}
+	if old.NAT != new.NAT {
+		out = append(out, changed("nat", fmt.Sprint(old.NAT), fmt.Sprint(new.NAT)))
+	}
+	if old.Scope != new.Scope {
+		out = append(out, changed("scope", old.Scope.String(), new.Scope.String()))
 	}
 	return append(out, labelChanges(old.Labels, new.Labels)...)
 }
@@ -143,7 +167,7 @@ func prefixList(list []netip.Prefix) []string {
 func addressWords(a topology.Address) string {
 	s := a.Addr.String()
 	if a.Scope != 0 {
-		s += fmt.Sprintf(" in scope %d", a.Scope)
+		s += "@" + a.Scope.String()
 	}
 	at := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 	switch {

@@ -30,7 +30,7 @@ func TestDiff(t *testing.T) {
 	}
 	want := []string{
 		"~ web: name web1 removed; label app shop added; label env dev → prod; label loc x removed; " +
-			"address 10.0.0.3 in scope 7 (2026-11-01T00:00:00Z to 2026-11-02T00:00:00Z) added; address 10.0.0.3 removed",
+			"address 10.0.0.3@7 (2026-11-01T00:00:00Z to 2026-11-02T00:00:00Z) added; address 10.0.0.3 removed",
 		"+ new n []",
 		"- gone [role=db] 10.0.0.9",
 		"~ network vpn: inside false → true",
