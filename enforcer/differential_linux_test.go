@@ -71,7 +71,7 @@ func TestGatewayAgreesWithEvaluate(t *testing.T) {
 	tally := tally{}
 	for seed := range uint64(rulesets) {
 		e := newEstate(seed)
-		e.host.Mode = nft.ModeGateway
+		e.host.Mode, e.host.Text = nft.ModeGateway, seed%4 == 0
 		r, err := nft.Compile(e.set, e.host)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
@@ -257,7 +257,7 @@ func TestRandomTextAndNetlinkSayTheSame(t *testing.T) {
 	k := openKernel(t, s)
 	for seed := range uint64(30) {
 		e := newEstate(5000 + seed)
-		e.host.Mode = nft.Mode(seed % 2)
+		e.host.Mode, e.host.Text = nft.Mode(seed%2), true
 		e.host.Self = []string{e.host.Workloads[0].ID}
 		r, err := nft.Compile(e.set, e.host)
 		if err != nil {

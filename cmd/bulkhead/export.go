@@ -95,7 +95,7 @@ func exportSet(w io.Writer, format string, in export.Input) ([]string, error) {
 	if format != nftables.Name {
 		return export.Write(w, format, in)
 	}
-	host := nft.Host{Name: "gateway", Mode: nft.ModeGateway, Workloads: hostWorkloads(in.Members), Networks: in.Set.Networks}
+	host := nft.Host{Name: "gateway", Mode: nft.ModeGateway, Text: true, Workloads: hostWorkloads(in.Members), Networks: in.Set.Networks}
 	r, err := nft.Compile(in.Set.Live(), host)
 	if err != nil {
 		return nil, err

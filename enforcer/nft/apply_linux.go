@@ -87,11 +87,7 @@ func (k *Kernel) remember(want *Ruleset, expected uint32) {
 
 // change sends the changes and returns how many transactions that took.
 //
-// The one that matters is a single one. But a packet that is under way when it is
-// committed looks up maps in the new generation while it still runs the rules of
-// the old one (nft_do_chain reads the generation once, each lookup again), and a
-// chain that is new has no rules in the old: the packet would fall off its end and
-// pass. So what is new and nothing refers to yet goes ahead, without effect.
+// The one that matters is a single one; see phases.
 func (k *Kernel) change(ctx context.Context, c Changes, generation uint32) (transactions uint32, err error) {
 	if c.Empty() {
 		return 0, nil
@@ -102,9 +98,7 @@ func (k *Kernel) change(ctx context.Context, c Changes, generation uint32) (tran
 	}
 	parts := []Changes{c}
 	if !c.NewTable {
-		if ahead, rest := c.split(); !ahead.Empty() {
-			parts = []Changes{ahead, rest}
-		}
+		parts = c.phases()
 	}
 	for i, part := range parts {
 		b := newBatch(generation + uint32(i))

@@ -211,6 +211,8 @@ var setKey = [...]struct{ magic, length uint32 }{
 	NFProto:      {typeNFProto, 1},
 	Tuple4:       {typeIPv4<<18 | typePort<<12 | typeIPv4<<6 | typePort, 16},
 	Tuple6:       {typeIPv6<<18 | typePort<<12 | typeIPv6<<6 | typePort, 40},
+	Ident:        {typeMark, 4},
+	IdentService: {typeMark<<12 | typeProto<<6 | typePort, 12},
 }
 
 // Numbers of nft's data types (nftables src/include/datatype.h, enum datatypes).
@@ -220,11 +222,12 @@ const (
 	typeIPv6    = 8
 	typeProto   = 12
 	typePort    = 13
+	typeMark    = 19
 )
 
 func (b *batch) newSet(s *Set) {
 	var flags uint32
-	if s.Map {
+	if s.Map || s.Identity {
 		flags |= unix.NFT_SET_MAP
 	}
 	if s.Interval {
@@ -242,6 +245,15 @@ func (b *batch) newSet(s *Set) {
 	if s.Map {
 		b.u32(unix.NFTA_SET_DATA_TYPE, unix.NFT_DATA_VERDICT)
 		b.u32(unix.NFTA_SET_DATA_LEN, 0)
+	}
+	if s.Identity {
+		b.u32(unix.NFTA_SET_DATA_TYPE, typeMark<<12|typeMark<<6|typeMark)
+		b.u32(unix.NFTA_SET_DATA_LEN, 4*identityWords)
+	}
+	if s.Size > 0 {
+		b.nest(unix.NFTA_SET_DESC)
+		b.u32(unix.NFTA_SET_DESC_SIZE, uint32(s.Size))
+		b.unnest()
 	}
 	b.u32(unix.NFTA_SET_ID, uint32(b.count))
 }
@@ -297,6 +309,9 @@ func (b *batch) element(s *Set, e Elem, del bool) {
 		if s.Map {
 			b.verdict(s.Targets[e.Target])
 		}
+		if s.Identity {
+			b.identity(s.Identities[e.Target])
+		}
 		if s.Timeout && s.Expires > 0 {
 			b.u64(unix.NFTA_SET_ELEM_TIMEOUT, uint64(s.Expires/time.Millisecond))
 		}
@@ -315,22 +330,14 @@ func (b *batch) verdict(v Verdict) {
 	b.unnest()
 }
 
-// appendKey writes an element's key as it stands in the kernel's registers: each
-// field padded to 4 bytes.
-func appendKey(to []byte, t SetType, e Elem) []byte {
-	switch t {
-	case Addr4, Addr4Service:
-		to = binary.BigEndian.AppendUint32(to, uint32(e.Lo))
-	case Addr6, Addr6Service:
-		to = binary.BigEndian.AppendUint64(to, e.Hi)
-		to = binary.BigEndian.AppendUint64(to, e.Lo)
-	case NFProto:
-		return append(to, byte(e.Lo))
+func (b *batch) identity(id Identity) {
+	b.nest(unix.NFTA_SET_ELEM_DATA)
+	b.buf = binary.NativeEndian.AppendUint16(b.buf, 4+4*identityWords)
+	b.buf = binary.NativeEndian.AppendUint16(b.buf, unix.NFTA_DATA_VALUE)
+	for _, v := range [identityWords]uint32{id.Number, id.Circle, id.Number} {
+		b.buf = binary.NativeEndian.AppendUint32(b.buf, v)
 	}
-	if t == Addr4Service || t == Addr6Service || t == Services {
-		to = append(to, byte(e.Service>>16), 0, 0, 0, byte(e.Service>>8), byte(e.Service), 0, 0)
-	}
-	return to
+	b.unnest()
 }
 
 // ranges adds or deletes intervals: the kernel keeps each as a first address and,

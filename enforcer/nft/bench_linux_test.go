@@ -17,7 +17,8 @@ import (
 )
 
 // many makes an estate whose gateway ruleset has about n elements: applications
-// of 1,000 workloads, web → api → db, and a monitor that reaches all.
+// of 1,000 workloads, web → api → db, and a monitor that reaches all. Of a
+// ruleset for text twice as many.
 func many(n int) (*policy.Set, Host) {
 	set := &policy.Set{AlwaysAllowed: policy.DefaultAlwaysAllowed()}
 	host := Host{Mode: ModeGateway}
@@ -27,7 +28,7 @@ func many(n int) (*policy.Set, Host) {
 	}
 	add("monitor", "monitor", "ops", 1)
 	next := 2
-	const perApp, elementsPerApp = 1000, 1900
+	const perApp, elementsPerApp = 1000, 1010
 	for app := range max(1, n/elementsPerApp) {
 		name := fmt.Sprintf("app%03d", app)
 		for i := range perApp {
@@ -116,6 +117,7 @@ func BenchmarkNftF(b *testing.B) {
 	for _, n := range sizes {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			set, h := many(n)
+			h.Text = true
 			file := filepath.Join(b.TempDir(), "ruleset.nft")
 			if err := os.WriteFile(file, []byte(mustCompile(b, set, h).String()), 0o600); err != nil {
 				b.Fatal(err)

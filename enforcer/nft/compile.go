@@ -28,6 +28,11 @@ type compiler struct {
 	chains   map[string]bool
 	elements int    // of groups' sets so far
 	tooMany  string // group at which they were more than maxElements
+
+	broad         map[int32]bool // terms that circles serve
+	circles       []*circle
+	circlesByTerm map[int32][]*circle
+	insiders      map[*ident][]*ident // exact idents by class, where that class has labels
 }
 
 type pol struct {
@@ -43,9 +48,9 @@ type rule struct {
 	from, to []int32 // terms
 }
 
-// ErrTooLarge says that rules from very many workloads to very many groups would
-// need more set elements than a kernel should be given; such a rule is better
-// written with a network.
+// ErrTooLarge says that a ruleset would need more set elements than a kernel should
+// be given. Text comes to that by rules from very many workloads to very many
+// groups; such a rule is better written with a network there.
 var ErrTooLarge = errors.New("the ruleset would be too large")
 
 // Compile gives the ruleset that makes the kernel do what policy.Evaluate says,
@@ -54,12 +59,13 @@ func Compile(set *policy.Set, host Host) (Ruleset, error) {
 	c := &compiler{
 		set: set, host: &host, terms: newTerms(set),
 		programs: map[string]*program{}, sets: map[string]bool{}, chains: map[string]bool{},
+		circlesByTerm: map[int32][]*circle{}, insiders: map[*ident][]*ident{},
 	}
-	c.out.Reports = map[string]Report{}
+	c.out.Reports, c.out.Names = map[string]Report{}, map[uint32]string{}
 	c.number()
 	prefixes := append(c.terms.prefixes(), set.BreakGlass...)
 	var err error
-	if c.dir, err = newDirectory(&host, prefixes); err != nil {
+	if c.dir, err = newDirectory(&host, prefixes, c.terms.keys); err != nil {
 		return Ruleset{}, err
 	}
 	c.terms.match(c.dir.background)
@@ -68,15 +74,24 @@ func Compile(set *policy.Set, host Host) (Ruleset, error) {
 	}
 	for _, id := range c.dir.exact {
 		c.terms.match(id)
+		if id.class.party.Workload {
+			c.insiders[id.class] = append(c.insiders[id.class], id)
+		}
 	}
-	c.end(policy.Inbound)
-	c.end(policy.Outbound)
+	in, out := c.groups(policy.Inbound), c.groups(policy.Outbound)
+	if !host.Text {
+		c.identities(in, out)
+	}
+	c.end(policy.Inbound, in)
+	c.end(policy.Outbound, out)
+	c.identityMaps()
 	if c.tooMany != "" {
 		return Ruleset{}, fmt.Errorf("compile: %w: %d set elements at group %s", ErrTooLarge, c.elements, c.tooMany)
 	}
 	c.base()
 	c.out.Hash = set.Hash()
 	c.out.sort()
+	c.out.size()
 	return c.out, nil
 }
 

@@ -15,6 +15,8 @@ type Changes struct {
 	Elements                 []SetChange
 	AddChains, DelChains     []Chain // AddChains' rules are in Rules too
 	Rules                    []ChainChange
+
+	before, after map[uint32]bool // identities given to addresses
 }
 
 // SetChange is the difference of one set's content.
@@ -22,7 +24,7 @@ type SetChange struct {
 	Set                  *Set // as it shall be
 	Add, Del             []Elem
 	AddRanges, DelRanges []Range
-	oldTargets           []Verdict // what Del's and DelRanges' targets index
+	old                  *Set // as it was; nil when it is new
 }
 
 // ChainChange is a chain whose rules are replaced.
@@ -48,7 +50,68 @@ func Diff(old, new Ruleset) Changes {
 		func(gone *Chain) { c.DelChains = append(c.DelChains, *gone) },
 		func(come *Chain) { c.addChain(come) },
 		func(a, b *Chain) { c.compareChains(a, b) })
+	c.rewire(&old, &new)
+	c.before, c.after = old.given(), new.given()
 	return c
+}
+
+// given lists the identities that addresses have.
+func (r *Ruleset) given() map[uint32]bool {
+	out := map[uint32]bool{}
+	for i := range r.Sets {
+		for _, id := range r.Sets[i].Identities {
+			out[id.Number] = true
+		}
+	}
+	return out
+}
+
+// rewire writes the rules again that ask a set which is made anew under its name.
+func (c *Changes) rewire(old, new *Ruleset) {
+	made := map[string]bool{}
+	for _, s := range c.DelSets {
+		if _, again := new.Set(s.Name); again {
+			made[s.Name] = true
+		}
+	}
+	if len(made) == 0 {
+		return
+	}
+	known := map[string]bool{}
+	for _, r := range c.Rules {
+		known[r.Chain] = true
+	}
+	asks := func(r Rule) bool {
+		return slices.ContainsFunc(r.sets(), func(name string) bool { return made[name] })
+	}
+	for i := range new.Chains {
+		ch := &new.Chains[i]
+		if before, ok := old.Chain(ch.Name); ok && !known[ch.Name] && slices.ContainsFunc(before.Rules, asks) {
+			c.Rules = append(c.Rules, ChainChange{ch.Name, before.Rules, ch.Rules})
+		}
+	}
+	slices.SortFunc(c.Rules, func(a, b ChainChange) int { return cmp.Compare(a.Chain, b.Chain) })
+}
+
+// sets lists the sets a rule asks.
+func (r Rule) sets() (out []string) {
+	for _, e := range r {
+		l, ok := e.(Lookup)
+		if !ok {
+			continue
+		}
+		out = append(out, l.Set)
+		for _, f := range l.By {
+			switch {
+			case f < SrcIdent4:
+			case f.address() >= SrcAddr6:
+				out = append(out, identity6)
+			default:
+				out = append(out, identity4)
+			}
+		}
+	}
+	return out
 }
 
 func (c *Changes) addSet(s *Set) {
@@ -66,13 +129,14 @@ func (c *Changes) addChain(ch *Chain) {
 }
 
 func (c *Changes) compareSets(a, b *Set) {
-	if a.Type != b.Type || a.Map != b.Map || a.Interval != b.Interval || a.Timeout != b.Timeout {
-		c.DelSets = append(c.DelSets, *a)
-		c.addSet(b)
+	if a.Type != b.Type || a.Map != b.Map || a.Identity != b.Identity || a.Interval != b.Interval || a.Timeout != b.Timeout || !sizesAgree(a, b) {
+		c.replaceSet(a, b)
 		return
 	}
-	sc := SetChange{Set: b, oldTargets: a.Targets}
-	moved := func(t, u uint32) bool { return a.Map && a.Targets[t] != b.Targets[u] || a.Expires != b.Expires }
+	sc := SetChange{Set: b, old: a}
+	moved := func(t, u uint32) bool {
+		return a.Map && a.Targets[t] != b.Targets[u] || a.Identity && a.Identities[t] != b.Identities[u] || a.Expires != b.Expires
+	}
 	merge(a.Elems, b.Elems, compareElems,
 		func(gone *Elem) { sc.Del = append(sc.Del, *gone) },
 		func(come *Elem) { sc.Add = append(sc.Add, *come) },
@@ -95,9 +159,18 @@ func (c *Changes) compareSets(a, b *Set) {
 				sc.DelRanges, sc.AddRanges = append(sc.DelRanges, *x), append(sc.AddRanges, *y)
 			}
 		})
-	if len(sc.Add)+len(sc.Del)+len(sc.AddRanges)+len(sc.DelRanges) > 0 {
+	if a.Size > 0 && len(a.Elems)+len(sc.Add) > a.Size { // new ones may come before old ones go
+		c.replaceSet(a, b)
+		return
+	}
+	if !sc.empty() {
 		c.Elements = append(c.Elements, sc)
 	}
+}
+
+func (c *Changes) replaceSet(a, b *Set) {
+	c.DelSets = append(c.DelSets, *a)
+	c.addSet(b)
 }
 
 func (c *Changes) compareChains(a, b *Chain) {
@@ -151,53 +224,6 @@ func merge[T any](old, new []T, order func(a, b T) int, gone, come func(*T), bot
 	}
 }
 
-// split separates what nothing in the old ruleset can refer to (new counters, sets
-// and chains, but no base chains) from the rest.
-func (c Changes) split() (ahead, rest Changes) {
-	rest = c
-	ahead.AddCounters = c.AddCounters
-	rest.AddCounters, rest.AddSets, rest.AddChains, rest.Elements, rest.Rules = nil, nil, nil, nil, nil
-	gone := map[string]bool{} // replaced under the same name: not new
-	for _, s := range c.DelSets {
-		gone[s.Name] = true
-	}
-	for _, ch := range c.DelChains {
-		gone[ch.Name] = true
-	}
-	newNames := map[string]bool{}
-	for _, s := range c.AddSets {
-		if gone[s.Name] {
-			rest.AddSets = append(rest.AddSets, s)
-			continue
-		}
-		newNames["set "+s.Name] = true
-		ahead.AddSets = append(ahead.AddSets, s)
-	}
-	for _, ch := range c.AddChains {
-		if gone[ch.Name] || ch.Hook != NoHook {
-			rest.AddChains = append(rest.AddChains, ch)
-			continue
-		}
-		newNames["chain "+ch.Name] = true
-		ahead.AddChains = append(ahead.AddChains, ch)
-	}
-	for _, e := range c.Elements {
-		if newNames["set "+e.Set.Name] {
-			ahead.Elements = append(ahead.Elements, e)
-		} else {
-			rest.Elements = append(rest.Elements, e)
-		}
-	}
-	for _, r := range c.Rules {
-		if newNames["chain "+r.Chain] {
-			ahead.Rules = append(ahead.Rules, r)
-		} else {
-			rest.Rules = append(rest.Rules, r)
-		}
-	}
-	return ahead, rest
-}
-
 // Empty reports whether there is nothing to do.
 func (c Changes) Empty() bool {
 	return len(c.AddCounters)+len(c.DelCounters)+len(c.AddSets)+len(c.DelSets)+len(c.Elements)+
@@ -239,26 +265,22 @@ func (s *SetChange) write(line func(string, ...any)) {
 	n := len(s.Add) + len(s.Del) + len(s.AddRanges) + len(s.DelRanges)
 	line("  set %s: %d elements added, %d removed", s.Set.Name, len(s.Add)+len(s.AddRanges), len(s.Del)+len(s.DelRanges))
 	listed := 0
-	show := func(sign, text string, target uint32, targets []Verdict) {
-		if listed++; listed > maxListed {
-			return
+	show := func(sign, text string, in *Set, target uint32) {
+		if listed++; listed <= maxListed {
+			line("    %s %s%s", sign, text, in.valueText(target))
 		}
-		if s.Set.Map && int(target) < len(targets) {
-			text += " : " + targets[target].String()
-		}
-		line("    %s %s", sign, text)
 	}
 	for _, e := range s.Del {
-		show("-", e.text(s.Set.Type), e.Target, s.oldTargets)
+		show("-", e.text(s.Set.Type), s.old, e.Target)
 	}
 	for _, r := range s.DelRanges {
-		show("-", r.text(), r.Target, s.oldTargets)
+		show("-", r.text(), s.old, r.Target)
 	}
 	for _, e := range s.Add {
-		show("+", e.text(s.Set.Type), e.Target, s.Set.Targets)
+		show("+", e.text(s.Set.Type), s.Set, e.Target)
 	}
 	for _, r := range s.AddRanges {
-		show("+", r.text(), r.Target, s.Set.Targets)
+		show("+", r.text(), s.Set, r.Target)
 	}
 	if n > maxListed {
 		line("    … and %d more", n-maxListed)

@@ -2,20 +2,22 @@
 // puts it into the kernel.
 //
 // Compile is pure: the same set and host give the same Ruleset, byte for byte. A
-// Ruleset is plain data; its String is text that nft -f accepts. Apply brings the
-// kernel to a Ruleset in one netlink transaction and reads it back.
+// Ruleset is plain data; its String is nft's language. Apply brings the
+// kernel to a Ruleset, at one instant, and reads it back.
 //
 // What a packet meets, in table inet bulkhead:
 //
 //  1. a packet of a known connection is accepted at once;
-//  2. a map on the address of the protected end leads to the chain of its group
-//     (workloads with the same policies and rules share one);
-//  3. there, exact hash sets of peer address . protocol . port decide; then sets
-//     of peer addresses whose services need more than exact ports; then small
-//     interval maps for networks; then the group's default.
+//  2. the address of the protected end leads to its identity (whom the policies
+//     cannot tell apart have one), that to the chain of its group (identities with
+//     the same policies and rules share one);
+//  3. there, exact hash sets of peer identity . protocol . port decide; then maps
+//     of identities whose services need more than exact ports, and of circles of
+//     identities; then small interval maps for networks; then the group's default.
 //
 // So the cost of a packet depends neither on the number of rules nor of
 // workloads, and a changed address or label is a set element, not a reload.
+// Rulesets that must be loaded from text have addresses in place of identities.
 //
 // Only drop is ever final: everything else falls off the end of a chain whose
 // policy is accept, so that other tables keep their say and a half-loaded table

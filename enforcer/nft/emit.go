@@ -3,6 +3,7 @@ package nft
 import (
 	"fmt"
 	"hash/fnv"
+	"io"
 	"net/netip"
 	"slices"
 
@@ -13,19 +14,24 @@ import (
 // programChain returns the chain that runs a program.
 func (c *compiler) programChain(side policy.Direction, p *program) string {
 	if p.chain == "" {
-		rules := func(name string) []Rule { return c.programRules(side, p, name) }
-		probe := rules("")
-		h := fnv.New32a()
-		for _, r := range probe {
-			fmt.Fprintln(h, r)
-		}
-		fmt.Fprint(h, p.cells)
-		p.chain = fmt.Sprintf("svc_%s_%08x", sideName(side), h.Sum32())
+		h := fnv.New64a()
+		c.hashProgram(h, side, p)
+		p.chain = fmt.Sprintf("svc_%s_%012x", sideName(side), h.Sum64()&(1<<48-1))
 		if !c.chains[p.chain] {
-			c.addChain(Chain{Name: p.chain, Rules: rules(p.chain)})
+			c.addChain(Chain{Name: p.chain, Rules: c.programRules(side, p, p.chain)})
 		}
 	}
 	return p.chain
+}
+
+// hashProgram hashes a program's rules and what the sets they ask hold.
+func (c *compiler) hashProgram(h io.Writer, side policy.Direction, p *program) {
+	for _, r := range c.programRules(side, p, "") {
+		fmt.Fprintln(h, r)
+	}
+	for _, cell := range p.cells {
+		fmt.Fprintln(h, cell.proto, cell.from, cell.to, c.verdict(side, cell.out))
+	}
 }
 
 // programRules gives a program as rules: a variant per process, exact ports from
@@ -225,10 +231,6 @@ func (c *compiler) serviceRules(name string, services []policy.Service, v Verdic
 
 // dispatch leads a packet to the chain of the group its protected end is in.
 func (c *compiler) dispatch(side policy.Direction, groups []*group) (rules []Rule) {
-	f4, f6 := DstAddr4, DstAddr6
-	if side == policy.Outbound {
-		f4, f6 = SrcAddr4, SrcAddr6
-	}
 	var first *group
 	for _, g := range groups {
 		if slices.ContainsFunc(g.ids, func(id *ident) bool { return id.first }) {
@@ -238,76 +240,13 @@ func (c *compiler) dispatch(side policy.Direction, groups []*group) (rules []Rul
 	if c.host.Mode == ModeHost && len(groups) == 1 && first != nil && len(c.host.Self) == 1 {
 		return []Rule{{Verdict{Goto, first.name}}}
 	}
-	maps := newDispatchMaps(sideName(side))
+	maps := newDispatchMaps(sideName(side), !c.host.Text)
 	c.fillDispatch(groups, maps)
-	for i := range maps {
-		if s := &maps[i]; len(s.Elems)+len(s.Ranges) > 0 {
-			by := f4
-			if s.Type == Addr6 {
-				by = f6
-			}
-			c.addSet(*s)
-			rules = append(rules, Rule{Lookup{By: []Field{by}, Set: s.Name, Map: true}})
-		}
-	}
+	rules = maps.rules(c, side)
 	if c.host.Mode == ModeHost && first != nil {
 		rules = append(rules, Rule{Verdict{Goto, first.name}})
 	}
 	return rules
-}
-
-// dispatchMaps lead from an address to its group: exact addresses, then ranges of
-// addresses no workload claims; IPv4 and IPv6.
-type dispatchMaps [4]Set
-
-func newDispatchMaps(name string) *dispatchMaps {
-	const exact, nets = "the group of each protected address", "the group of addresses no workload claims"
-	return &dispatchMaps{
-		{Name: name + "4", Type: Addr4, Map: true, Note: exact},
-		{Name: name + "6", Type: Addr6, Map: true, Note: exact},
-		{Name: name + "_nets4", Type: Addr4, Map: true, Interval: true, Note: nets},
-		{Name: name + "_nets6", Type: Addr6, Map: true, Interval: true, Note: nets},
-	}
-}
-
-// fillDispatch puts every protected address into the maps. An address that no
-// group protects but whose surroundings one does is listed to return.
-func (c *compiler) fillDispatch(groups []*group, maps *dispatchMaps) {
-	listed, nets := map[*ident]bool{}, map[*ident]bool{}
-	for _, g := range groups {
-		for _, id := range g.ids {
-			listed[id] = true
-			nets[id] = len(id.ranges) > 0
-			maps.add(id, Verdict{Goto, g.name})
-		}
-	}
-	for _, id := range c.dir.exact {
-		if !listed[id] && (nets[id.class] || (c.host.Mode == ModeHost && id.self)) {
-			maps.add(id, Verdict{Code: Return})
-		}
-	}
-}
-
-func (m *dispatchMaps) add(id *ident, v Verdict) {
-	for i, elems := range [][]Elem{id.v4, id.v6} {
-		if len(elems) == 0 {
-			continue
-		}
-		s := &m[i]
-		target := s.target(v)
-		for _, e := range elems {
-			e.Target = target
-			s.Elems = append(s.Elems, e)
-		}
-	}
-	for _, r := range id.ranges {
-		s := &m[2]
-		if r.From.Is6() {
-			s = &m[3]
-		}
-		r.Target = s.target(v)
-		s.Ranges = append(s.Ranges, r)
-	}
 }
 
 // base adds the chains packets come in by. An end that nobody is judged at has no

@@ -26,9 +26,52 @@ const (
 	SrcPort // of TCP, UDP, SCTP or DCCP
 	DstPort
 	Family // IPv4 or IPv6
+
+	// What the map of identities says of an address: its identity, or its circle.
+	// Only the first field of a lookup.
+	SrcIdent4
+	DstIdent4
+	SrcIdent6
+	DstIdent6
+	SrcCircle4
+	DstCircle4
+	SrcCircle6
+	DstCircle6
 )
 
-var fieldNames = [...]string{"ip saddr", "ip daddr", "ip6 saddr", "ip6 daddr", "meta l4proto", "th sport", "th dport", "meta nfproto"}
+var fieldNames = [...]string{
+	"ip saddr", "ip daddr", "ip6 saddr", "ip6 daddr", "meta l4proto", "th sport", "th dport", "meta nfproto",
+	"ip saddr map @identity4", "ip daddr map @identity4", "ip6 saddr map @identity6", "ip6 daddr map @identity6",
+	"circle of ip saddr map @identity4", "circle of ip daddr map @identity4",
+	"circle of ip6 saddr map @identity6", "circle of ip6 daddr map @identity6",
+}
+
+// Names of the maps of identities.
+const (
+	identity4 = "identity4"
+	identity6 = "identity6"
+)
+
+// address is the field an identity or circle is that of; f itself for others.
+func (f Field) address() Field {
+	if f >= SrcIdent4 {
+		return (f - SrcIdent4) % 4
+	}
+	return f
+}
+
+// word is which of the map's data an identity's field is in. The kernel puts the
+// data into consecutive registers. nft takes the first for something it cannot
+// list a further lookup by (and aborts), so that one is not used.
+func (f Field) word() uint32 {
+	if f >= SrcCircle4 {
+		return 1
+	}
+	return 2
+}
+
+// identityWords is the data's length, in registers: number, circle, number.
+const identityWords = 3
 
 // Lookup asks a set, or with Map a verdict map, for the fields together.
 type Lookup struct {

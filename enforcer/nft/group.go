@@ -15,13 +15,17 @@ const maxExact = 32
 // multiply, and what the kernel takes minutes to load helps nobody.
 const maxElements = 5_000_000
 
-// end compiles one end of flows: the chains of all groups, and the chain "in" or
-// "out" that leads to them.
-func (c *compiler) end(side policy.Direction) {
+// end compiles one end of flows: the chains of all its groups, and the chain "in"
+// or "out" that leads to them.
+func (c *compiler) end(side policy.Direction, all []*group) {
 	byTerm := c.peersByTerm()
+	compile := c.identityGroup
+	if c.host.Text {
+		compile = c.group
+	}
 	var groups []*group
-	for _, g := range c.groups(side) {
-		if c.group(side, g, byTerm) {
+	for _, g := range all {
+		if compile(side, g, byTerm) {
 			groups = append(groups, g)
 		}
 	}
@@ -51,11 +55,8 @@ func (c *compiler) group(side policy.Direction, g *group, byTerm map[int32][]*id
 	special := map[*ident][]int32{} // rules that match, by peer
 	var order []*ident              // of special, deterministic
 	for _, r := range g.rules {
-		other := c.rules[r].from
-		if side == policy.Outbound {
-			other = c.rules[r].to
-		}
-		if intersects(other, c.terms.anyTerms()) {
+		other := c.otherEnd(side, r)
+		if intersects(other, c.terms.any) {
 			always = append(always, r)
 			continue
 		}
@@ -72,7 +73,7 @@ func (c *compiler) group(side policy.Direction, g *group, byTerm map[int32][]*id
 		}
 	}
 	base := c.programOf(side, g.pool, always)
-	e := groupEmitter{c: c, side: side, g: g, base: base, byClass: map[*ident]*program{}}
+	e := groupEmitter{placeEmitter: placeEmitter{c: c, side: side, g: g, base: base, byClass: map[*ident]*program{}}}
 	for _, id := range order { // classes come first: peersByTerm lists them so
 		subs := slices.Concat(special[id], always)
 		slices.Sort(subs)
@@ -85,8 +86,6 @@ func (c *compiler) group(side policy.Direction, g *group, byTerm map[int32][]*id
 	c.addChain(Chain{Name: g.name, Rules: e.rules(), Note: c.groupNote(side, g)})
 	return true
 }
-
-func (t *terms) anyTerms() []int32 { return t.any }
 
 // groupNote says in words whom a chain protects.
 func (c *compiler) groupNote(side policy.Direction, g *group) string {
@@ -109,17 +108,12 @@ func (c *compiler) groupNote(side policy.Direction, g *group) string {
 	return fmt.Sprintf("%s %d addresses of %s; policies %v", way, addrs, labels, names)
 }
 
-// groupEmitter collects what a group's chain consists of.
+// groupEmitter collects what a group's chain consists of, in text: the addresses
+// of peers themselves.
 type groupEmitter struct {
-	c       *compiler
-	side    policy.Direction
-	g       *group
-	base    *program
-	byClass map[*ident]*program
-	nets    []Range // class ranges with their program
-	netProg []*program
-	exact   map[outcome]*[2][]Elem // address . service elements, v4 and v6
-	wide    []widePeers
+	placeEmitter
+	exact map[outcome]*[2][]Elem // address . service elements, v4 and v6
+	wide  []widePeers
 }
 
 // widePeers are exact addresses that share a program.
@@ -133,17 +127,8 @@ func (e *groupEmitter) peers(order []*ident, subs map[*ident][]int32) {
 	e.exact = map[outcome]*[2][]Elem{}
 	program := func(id *ident) *program { return e.c.programOf(e.side, e.g.pool, subs[id]) }
 	for _, id := range e.c.dir.classes {
-		if _, ok := subs[id]; !ok {
-			continue
-		}
-		p := program(id)
-		e.byClass[id] = p
-		if p.equal(e.base) {
-			continue
-		}
-		for _, r := range id.ranges {
-			e.nets = append(e.nets, r)
-			e.netProg = append(e.netProg, p)
+		if _, ok := subs[id]; ok {
+			e.place(id, program(id))
 		}
 	}
 	for _, id := range e.c.dir.exact {
@@ -234,8 +219,7 @@ func (e *groupEmitter) rules() (rules []Rule) {
 		rules = e.lookup(rules, name+"_4", Addr4, []Field{f4}, w.v4, v)
 		rules = e.lookup(rules, name+"_6", Addr6, []Field{f6}, w.v6, v)
 	}
-	rules = e.netMap(rules, e.g.name+"_nets4", Addr4, f4)
-	rules = e.netMap(rules, e.g.name+"_nets6", Addr6, f6)
+	rules = e.netMaps(rules)
 	return append(rules, e.c.programRules(e.side, e.base, e.g.name)...)
 }
 
@@ -245,22 +229,6 @@ func (e *groupEmitter) lookup(rules []Rule, name string, t SetType, by []Field, 
 	}
 	e.c.addSet(Set{Name: name, Type: t, Elems: elems})
 	return append(rules, Rule{Lookup{By: by, Set: name}, v})
-}
-
-func (e *groupEmitter) netMap(rules []Rule, name string, t SetType, by Field) []Rule {
-	s := Set{Name: name, Type: t, Map: true, Interval: true}
-	for i, r := range e.nets {
-		if r.From.Is4() == (t == Addr4) {
-			v := Verdict{Goto, e.c.programChain(e.side, e.netProg[i])}
-			r.Target = s.target(v)
-			s.Ranges = append(s.Ranges, r)
-		}
-	}
-	if len(s.Ranges) == 0 {
-		return rules
-	}
-	e.c.addSet(s)
-	return append(rules, Rule{Lookup{By: []Field{by}, Set: name, Map: true}})
 }
 
 // target returns the index of v among the set's targets.
@@ -281,7 +249,7 @@ func outcomeName(v Verdict) string {
 	return v.Chain
 }
 
-func sortedOutcomes(m map[outcome]*[2][]Elem) []outcome {
+func sortedOutcomes[V any](m map[outcome]V) []outcome {
 	out := make([]outcome, 0, len(m))
 	for o := range m {
 		out = append(out, o)

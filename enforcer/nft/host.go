@@ -38,6 +38,10 @@ type Host struct {
 	// Cgroups resolves Rule.Process to where its sockets are, in ModeHost. Nil
 	// where the kernel cannot match a socket's cgroup.
 	Cgroups map[string]Cgroup
+	// Text asks for a ruleset that nft -f loads from its text, which has no words for
+	// looking identities up: sets then hold the addresses of peers themselves, and
+	// a moved workload changes many of them.
+	Text bool
 	// MonitorOnly treats every enforced policy as one in monitor.
 	MonitorOnly bool
 	// Unconfirmed puts the drops of a policy behind a gate that the kernel closes

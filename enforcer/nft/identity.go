@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"hash/maphash"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,13 +15,36 @@ import (
 // ident is everyone the policies cannot tell apart: same labels, same networks,
 // same domain names.
 type ident struct {
-	party  policy.Party // Addr stands for all of them
+	party  policy.Party // Addr stands for all of them; Labels are those policies speak of
+	key    string       // what sets them apart, in words
 	terms  []int32      // peers and scopes that match, ascending
 	class  *ident       // exact addresses: what an unclaimed address beside them is
 	v4, v6 []Elem       // exact addresses, without service
 	ranges []Range      // for a class of unclaimed addresses
 	self   bool         // has a workload of this host
 	first  bool         // has the host's first workload
+
+	number uint32  // the identity; exact addresses only
+	circle *circle // exact addresses only
+	used   bool    // a set names the number
+}
+
+// name says in words who an exact ident is.
+func (id *ident) name() string {
+	var parts []string
+	if id.party.Workload {
+		parts = append(parts, cmp.Or(id.party.Labels.String(), "no label"))
+	}
+	if len(id.party.Domains) > 0 {
+		parts = append(parts, strings.Join(id.party.Domains, " "))
+	}
+	if id.class != nil && id.class.key != "" {
+		parts = append(parts, "in "+id.class.key)
+	}
+	if id.self {
+		parts = append(parts, "this host")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // directory is the whole address space, cut into idents.
@@ -36,6 +58,8 @@ type directory struct {
 	kinds     map[kindKey]*ident // while it is built
 	byLabels  map[uint64][]labelSet
 	labelSets int
+	keys      map[string]bool // label keys that policies speak of
+	families  [2]bool         // exact addresses of IPv4, of IPv6 are known
 }
 
 // span is a range of unclaimed addresses of one class. Spans are disjoint and
@@ -46,9 +70,10 @@ type span struct {
 }
 
 // newDirectory sorts all addresses of the host into idents. prefixes are all that
-// any rule, network or exception distinguishes.
-func newDirectory(h *Host, prefixes []netip.Prefix) (*directory, error) {
-	d := &directory{background: &ident{}, kinds: map[kindKey]*ident{}, byLabels: map[uint64][]labelSet{}}
+// any rule, network or exception distinguishes, keys the labels that selectors
+// speak of.
+func newDirectory(h *Host, prefixes []netip.Prefix, keys map[string]bool) (*directory, error) {
+	d := &directory{background: &ident{}, kinds: map[kindKey]*ident{}, byLabels: map[uint64][]labelSet{}, keys: keys}
 	for _, n := range h.Networks {
 		if n.Inside {
 			prefixes = append(prefixes, n.Prefixes...)
@@ -58,7 +83,8 @@ func newDirectory(h *Host, prefixes []netip.Prefix) (*directory, error) {
 	names := namesByAddr(h.Domains)
 	seen := make(map[netip.Addr]string, len(h.Workloads))
 	for _, w := range byID(h.Workloads) {
-		kind := kindKey{labels: d.labelClass(w.Labels), place: min(slices.Index(h.Self, w.ID), 1)}
+		known := d.labelClass(w.Labels)
+		kind := kindKey{labels: known.number, place: min(slices.Index(h.Self, w.ID), 1)}
 		for _, a := range w.Addrs {
 			a = a.Unmap()
 			if other, dup := seen[a]; dup {
@@ -68,7 +94,7 @@ func newDirectory(h *Host, prefixes []netip.Prefix) (*directory, error) {
 				return nil, fmt.Errorf("compile: address %s is held by %q and %q", a, other, w.ID)
 			}
 			seen[a] = w.ID
-			d.add(kind, a, policy.Party{Addr: a, Labels: w.Labels, Workload: true, Domains: names[a]})
+			d.add(kind, a, policy.Party{Addr: a, Labels: known.labels, Workload: true, Domains: names[a]})
 		}
 	}
 	for _, a := range sortedAddrs(names) {
@@ -89,21 +115,43 @@ type kindKey struct {
 	place   int    // 0 the host's first workload, 1 another of its own, -1 none
 }
 
-// labelClass numbers distinct label sets. It hashes without regard to order, as
-// the map has none, and allocates only for a set it has not met.
-func (d *directory) labelClass(l topology.Labels) int {
+// labelClass numbers distinct label sets, by the keys that policies speak of. It
+// hashes without regard to order, as the map has none, and allocates only for a
+// set it has not met.
+func (d *directory) labelClass(l topology.Labels) labelSet {
 	var sum uint64
+	n := 0
 	for k, v := range l {
-		sum += maphash.Comparable(labelSeed, [2]string{k, v})
+		if d.keys[k] {
+			sum += maphash.Comparable(labelSeed, [2]string{k, v})
+			n++
+		}
 	}
 	for _, c := range d.byLabels[sum] {
-		if maps.Equal(c.labels, l) {
-			return c.number
+		if len(c.labels) == n && within(c.labels, l) {
+			return c
+		}
+	}
+	seen := make(topology.Labels, n)
+	for k, v := range l {
+		if d.keys[k] {
+			seen[k] = v
 		}
 	}
 	d.labelSets++
-	d.byLabels[sum] = append(d.byLabels[sum], labelSet{l, d.labelSets})
-	return d.labelSets
+	c := labelSet{seen, d.labelSets}
+	d.byLabels[sum] = append(d.byLabels[sum], c)
+	return c
+}
+
+// within reports whether l has all of some labels.
+func within(some, l topology.Labels) bool {
+	for k, v := range some {
+		if w, ok := l[k]; !ok || v != w {
+			return false
+		}
+	}
+	return true
 }
 
 type labelSet struct {
@@ -130,13 +178,16 @@ func (d *directory) add(key kindKey, a netip.Addr, p policy.Party) {
 	id := d.kinds[key]
 	if id == nil {
 		id = &ident{party: p, class: key.class, self: key.place >= 0, first: key.place == 0}
+		id.key = fmt.Sprintf("%s|%s|%s|%d", p.Labels, key.class.key, key.domains, key.place)
 		d.kinds[key] = id
 		d.exact = append(d.exact, id)
 	}
 	if a.Is4() {
 		id.v4 = append(id.v4, addrElem(a))
+		d.families[0] = true
 	} else {
 		id.v6 = append(id.v6, addrElem(a))
+		d.families[1] = true
 	}
 }
 
@@ -203,7 +254,7 @@ func (d *directory) emit(classes map[string]*ident, open []netip.Prefix, from, t
 	key := fmt.Sprint(open)
 	c := classes[key]
 	if c == nil {
-		c = &ident{party: policy.Party{Addr: from}}
+		c = &ident{party: policy.Party{Addr: from}, key: strings.Trim(key, "[]")}
 		if n := insideNetwork(networks, open); n != nil {
 			c.party.Workload, c.party.Labels = true, n.Labels
 		}

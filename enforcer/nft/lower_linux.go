@@ -123,24 +123,53 @@ func verdictKind(c Code) expr.VerdictKind {
 // address needs its family checked first.
 func lowerLookup(l Lookup) (out []expr.Any) {
 	for _, f := range l.By {
-		if f <= DstAddr6 {
+		if a := f.address(); a <= DstAddr6 {
 			out = family(nfprotoIPv4)
-			if f >= SrcAddr6 {
+			if a >= SrcAddr6 {
 				out = family(nfprotoIPv6)
 			}
 			break
 		}
 	}
 	offset := uint32(0)
+	if l.By[0] >= SrcIdent4 {
+		offset = identityOffset
+	}
+	key := register(offset)
 	for _, f := range l.By {
+		if f >= SrcIdent4 {
+			out = append(out, loadIdentity(f)...)
+			offset += 4
+			continue
+		}
 		out = append(out, loadField(f, register(offset)))
 		offset += (fieldSize[f] + 3) / 4 * 4
 	}
-	look := &expr.Lookup{SourceRegister: firstReg, SetName: l.Set}
+	look := &expr.Lookup{SourceRegister: key, SetName: l.Set}
 	if l.Map {
 		look.IsDestRegSet = true // the verdict register, 0
 	}
 	return append(out, look)
+}
+
+// identityOffset is where in the registers an identity ends up: behind the largest
+// address.
+const identityOffset = 16
+
+// loadIdentity asks the map of identities for an address. Before, the address (its
+// last four bytes) is put where the answer will be: the kernel does not need that,
+// but nft, listing the rule, then says by whose identity the lookup is.
+func loadIdentity(f Field) []expr.Any {
+	address := loadField(f.address(), firstReg).(*expr.Payload)
+	last := *address
+	last.DestRegister, last.Offset, last.Len = register(identityOffset), address.Offset+address.Len-4, 4
+	name := identity4
+	if f.address() >= SrcAddr6 {
+		name = identity6
+	}
+	return []expr.Any{address, &last, &expr.Lookup{
+		SourceRegister: firstReg, DestRegister: register(identityOffset - 4*f.word()), IsDestRegSet: true, SetName: name,
+	}}
 }
 
 func loadField(f Field, reg uint32) expr.Any {

@@ -230,6 +230,10 @@ func (r *raiser) lookup() Expr {
 		case *expr.Payload:
 			by = append(by, fieldOf(e))
 		case *expr.Lookup:
+			if e.IsDestRegSet && e.DestRegister != 0 && len(by) > 0 && by[0] <= DstAddr6 {
+				by = []Field{identityField(by[0], e.DestRegister)}
+				break
+			}
 			r.i++
 			return Lookup{By: by, Set: e.SetName, Map: e.IsDestRegSet}
 		default:
@@ -238,6 +242,15 @@ func (r *raiser) lookup() Expr {
 		r.i++
 	}
 	return nil
+}
+
+// identityField is what a lookup in the map of identities leaves where rules use
+// it.
+func identityField(address Field, register32 uint32) Field {
+	if register32 == register(identityOffset-4) {
+		return SrcCircle4 + address
+	}
+	return SrcIdent4 + address
 }
 
 func fieldOf(p *expr.Payload) Field {

@@ -139,7 +139,7 @@ func (d *elementReader) add(a []byte) {
 	}
 	e := parseKey(d.set.Type, key)
 	end := attrU32(a, unix.NFTA_SET_ELEM_FLAGS)&unix.NFT_SET_ELEM_INTERVAL_END != 0
-	if d.set.Map && !end {
+	if (d.set.Map || d.set.Identity) && !end {
 		e.Target = d.target(attr(a, unix.NFTA_SET_ELEM_DATA))
 	}
 	if v := attr(a, unix.NFTA_SET_ELEM_TIMEOUT); len(v) == 8 {
@@ -156,10 +156,29 @@ func (d *elementReader) target(data []byte) uint32 {
 	if i, ok := d.targets[string(data)]; ok {
 		return i
 	}
-	v := attr(data, unix.NFTA_DATA_VERDICT)
-	i := d.set.target(parseVerdict(int32(attrU32(v, unix.NFTA_VERDICT_CODE)), attrString(v, unix.NFTA_VERDICT_CHAIN)))
+	var i uint32
+	if d.set.Identity {
+		i = uint32(len(d.set.Identities))
+		d.set.Identities = append(d.set.Identities, parseIdentity(attr(data, unix.NFTA_DATA_VALUE)))
+	} else {
+		v := attr(data, unix.NFTA_DATA_VERDICT)
+		i = d.set.target(parseVerdict(int32(attrU32(v, unix.NFTA_VERDICT_CODE)), attrString(v, unix.NFTA_VERDICT_CHAIN)))
+	}
 	d.targets[string(data)] = i
 	return i
+}
+
+// parseIdentity reads a map's data; one whose words contradict each other is
+// nobody's.
+func parseIdentity(data []byte) Identity {
+	if len(data) != 4*identityWords {
+		return Identity{}
+	}
+	id := Identity{Number: binary.NativeEndian.Uint32(data), Circle: binary.NativeEndian.Uint32(data[4:])}
+	if binary.NativeEndian.Uint32(data[8:]) != id.Number {
+		return Identity{}
+	}
+	return id
 }
 
 func parseVerdict(code int32, chain string) Verdict {
@@ -180,10 +199,13 @@ func parseKey(t SetType, key []byte) (e Elem) {
 	case Addr6, Addr6Service:
 		e.Hi, e.Lo = binary.BigEndian.Uint64(key), binary.BigEndian.Uint64(key[8:])
 		key = key[16:]
+	case Ident, IdentService:
+		e.Lo = uint64(binary.NativeEndian.Uint32(key))
+		key = key[4:]
 	case NFProto:
 		e.Lo = uint64(key[0])
 	}
-	if t == Addr4Service || t == Addr6Service || t == Services {
+	if t == Addr4Service || t == Addr6Service || t == Services || t == IdentService {
 		e.Service = uint32(key[0])<<16 | uint32(binary.BigEndian.Uint16(key[4:]))
 	}
 	return e

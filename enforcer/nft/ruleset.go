@@ -27,24 +27,35 @@ type Ruleset struct {
 	Chains   []Chain
 	// Reports maps the id in a log prefix to what it stands for.
 	Reports map[string]Report
+	// Names says in words whom an identity's or a circle's number stands for.
+	Names map[uint32]string
 	// Losses says in words what the policy asks and this ruleset cannot do.
 	Losses []string
 }
 
-// Set is a named set or verdict map.
+// Set is a named set, verdict map or map of identities.
 type Set struct {
 	Name     string
 	Type     SetType
 	Map      bool // elements carry verdicts
+	Identity bool // elements carry identities
 	Interval bool // elements are Ranges, else Elems
 	Timeout  bool // elements may expire
-	Elems    []Elem
-	Ranges   []Range
+	// Size is how many elements the set has room for; 0 leaves that to the kernel,
+	// which it must for intervals and timeouts. See capacity.
+	Size   int
+	Elems  []Elem
+	Ranges []Range
 	// Expires is how long elements of a Timeout set live; 0 for ever.
-	Expires time.Duration
-	Targets []Verdict // what Elem.Target and Range.Target index; for maps
-	Note    string    // for the reader of the text; not part of the content
+	Expires    time.Duration
+	Targets    []Verdict  // what Elem.Target and Range.Target index; for verdict maps
+	Identities []Identity // what Elem.Target indexes; for maps of identities
+	Note       string     // for the reader of the text; not part of the content
 }
+
+// Identity is a number for everybody the policies cannot tell apart, and one for
+// the wider circle it belongs to (see circles).
+type Identity struct{ Number, Circle uint32 }
 
 // SetType is what an element is made of.
 type SetType uint8
@@ -58,14 +69,16 @@ const (
 	NFProto                     // nf_proto
 	Tuple4                      // ipv4_addr . inet_service . ipv4_addr . inet_service
 	Tuple6                      // ipv6_addr . inet_service . ipv6_addr . inet_service
+	Ident                       // an identity, as nft's type mark
+	IdentService                // mark . inet_proto . inet_service
 )
 
 // Elem is one exact element. Hi and Lo are the address as two big-endian halves;
-// an IPv4 address or an nf_proto is in Lo alone.
+// an IPv4 address, an nf_proto or an identity is in Lo alone.
 type Elem struct {
 	Hi, Lo  uint64
 	Service uint32 // protocol<<16 | port; 0 when the type has none
-	Target  uint32 // index into Set.Targets
+	Target  uint32 // index into Set.Targets or Set.Identities
 }
 
 // Range is one interval of addresses, both ends inclusive.
@@ -171,13 +184,43 @@ func (r *Ruleset) Elements() (n int) {
 	return n
 }
 
+// capacity is the room to give a set of n elements. The kernel makes a hash of
+// fixed size when it knows the room (nft_hash_estimate), which is found in one
+// step less and never rehashed under load; it takes 4/3 buckets per element,
+// rounded up to a power of two (nft_hash_buckets), so three quarters of a power
+// of two wastes none. An eighth is left for workloads that come.
+func capacity(n int) int {
+	size := 12
+	for size < n+n/8 {
+		size *= 2
+	}
+	return size
+}
+
+// size gives every set of exact elements its room.
+func (r *Ruleset) size() {
+	for i := range r.Sets {
+		if s := &r.Sets[i]; !s.Interval && !s.Timeout {
+			s.Size = capacity(len(s.Elems))
+		}
+	}
+}
+
+// sizesAgree reports whether a set with the room of a will do for b: then it is not
+// made anew for the sake of its size.
+func sizesAgree(a, b *Set) bool {
+	return a.Size == b.Size || a.Size != 0 && b.Size != 0 && len(b.Elems) <= a.Size && a.Size <= 4*b.Size
+}
+
 // sort brings the ruleset to its canonical order.
 func (r *Ruleset) sort() {
 	slices.Sort(r.Counters)
 	slices.SortFunc(r.Sets, func(a, b Set) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(r.Chains, func(a, b Chain) int { return cmp.Compare(a.Name, b.Name) })
 	for i := range r.Sets {
-		slices.SortFunc(r.Sets[i].Elems, compareElems)
+		if !slices.IsSortedFunc(r.Sets[i].Elems, compareElems) {
+			slices.SortFunc(r.Sets[i].Elems, compareElems)
+		}
 		slices.SortFunc(r.Sets[i].Ranges, func(a, b Range) int { return a.From.Compare(b.From) })
 	}
 	slices.Sort(r.Losses)

@@ -72,12 +72,18 @@ func mustCompile(t testing.TB, set *policy.Set, h Host) Ruleset {
 	return r
 }
 
+// examples are rulesets as they go into the kernel, and "text" ones as they are
+// exported.
 func examples(t testing.TB) map[string]Ruleset {
 	out := map[string]Ruleset{}
 	for _, stage := range []policy.Stage{policy.Monitor, policy.Enforce} {
 		set, h := shop(stage)
 		out["gateway-"+stage.String()] = mustCompile(t, set, h)
+		h.Text = true
+		out["text-gateway-"+stage.String()] = mustCompile(t, set, h)
 		h.Mode, h.Self = ModeHost, []string{"api1"}
+		out["text-host-"+stage.String()] = mustCompile(t, set, h)
+		h.Text = false
 		out["host-"+stage.String()] = mustCompile(t, set, h)
 	}
 	return out

@@ -20,10 +20,11 @@ type terms struct {
 	byAddr   []int32               // networks and prefixes
 	domains  []int32               // domains, and networks with domains
 	any      []int32
+	keys     map[string]bool // labels that selectors speak of
 }
 
 func newTerms(set *policy.Set) *terms {
-	t := &terms{byText: map[string]int32{}, byLabel: map[[2]string][]int32{}}
+	t := &terms{byText: map[string]int32{}, byLabel: map[[2]string][]int32{}, keys: map[string]bool{}}
 	known := map[string]*topology.Network{}
 	internet := sync.OnceValue(func() *topology.Network { n := policy.Internet(); return &n })
 	for i := range set.Networks {
@@ -66,6 +67,9 @@ func (t *terms) add(p policy.Peer) int32 {
 }
 
 func (t *terms) addSelector(id int32, s policy.Selector) {
+	for _, r := range s {
+		t.keys[r.Key] = true
+	}
 	for _, r := range s {
 		if len(r.In) > 0 {
 			for _, v := range r.In {

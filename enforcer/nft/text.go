@@ -17,10 +17,13 @@ var typeNames = [...]string{
 	NFProto:      "nf_proto",
 	Tuple4:       "ipv4_addr . inet_service . ipv4_addr . inet_service",
 	Tuple6:       "ipv6_addr . inet_service . ipv6_addr . inet_service",
+	Ident:        "mark",
+	IdentService: "mark . inet_proto . inet_service",
 }
 
-// String gives the ruleset in nft's own language: a file that nft -f loads, which
-// replaces the table and touches nothing else.
+// String gives the ruleset in nft's own language. Compiled for text it is a file
+// that nft -f loads, which replaces the table and touches nothing else; otherwise
+// rules that look identities up are written as they work, and nft refuses them.
 func (r Ruleset) String() string {
 	var b strings.Builder
 	r.WriteTo(&b) // a strings.Builder does not fail
@@ -29,7 +32,7 @@ func (r Ruleset) String() string {
 
 // WriteTo writes what String gives.
 func (r Ruleset) WriteTo(w io.Writer) (int64, error) {
-	t := &textWriter{w: w}
+	t := &textWriter{w: w, legend: r.Names}
 	if r.Hash != "" {
 		t.line(0, "# policy set %s", r.Hash)
 	}
@@ -57,9 +60,10 @@ func (r Ruleset) WriteTo(w io.Writer) (int64, error) {
 }
 
 type textWriter struct {
-	w   io.Writer
-	n   int64
-	err error
+	w      io.Writer
+	legend map[uint32]string // identities in words
+	n      int64
+	err    error
 }
 
 func (t *textWriter) line(indent int, format string, args ...any) {
@@ -81,11 +85,17 @@ func (t *textWriter) set(s *Set) {
 	t.line(0, "")
 	t.note(s.Note)
 	kind, value := "set", ""
-	if s.Map {
+	switch {
+	case s.Map:
 		kind, value = "map", " : verdict"
+	case s.Identity:
+		kind, value = "map", " : mark . mark . mark"
 	}
 	t.line(1, "%s %s {", kind, s.Name)
 	t.line(2, "type %s%s", typeNames[s.Type], value)
+	if s.Size > 0 {
+		t.line(2, "size %d", s.Size)
+	}
 	switch {
 	case s.Interval:
 		t.line(2, "flags interval")
@@ -95,21 +105,46 @@ func (t *textWriter) set(s *Set) {
 	if n := len(s.Elems) + len(s.Ranges); n > 0 {
 		t.line(2, "elements = {")
 		for i := range s.Elems {
-			t.element(s, s.Elems[i].text(s.Type), s.Elems[i].Target)
+			e := s.Elems[i]
+			t.element(e.text(s.Type)+s.valueText(e.Target), t.legendOf(s, e))
 		}
 		for _, r := range s.Ranges {
-			t.element(s, r.text(), r.Target)
+			t.element(r.text()+s.valueText(r.Target), "")
 		}
 		t.line(2, "}")
 	}
 	t.line(1, "}")
 }
 
-func (t *textWriter) element(s *Set, text string, target uint32) {
-	if s.Map {
-		text += " : " + s.Targets[target].String()
+func (t *textWriter) element(text, legend string) {
+	text += ","
+	if legend != "" {
+		text += " # " + legend
 	}
-	t.line(3, "%s,", text)
+	t.line(3, "%s", text)
+}
+
+// legendOf says in words whom an element with an identity is about.
+func (t *textWriter) legendOf(s *Set, e Elem) string {
+	switch {
+	case s.Identity:
+		return t.legend[s.Identities[e.Target].Number]
+	case s.Type == Ident || s.Type == IdentService:
+		return t.legend[uint32(e.Lo)]
+	}
+	return ""
+}
+
+// valueText is what an element leads to, as nft writes it.
+func (s *Set) valueText(target uint32) string {
+	switch {
+	case s.Map && int(target) < len(s.Targets):
+		return " : " + s.Targets[target].String()
+	case s.Identity && int(target) < len(s.Identities):
+		id := s.Identities[target]
+		return fmt.Sprintf(" : 0x%08x . 0x%08x . 0x%08x", id.Number, id.Circle, id.Number)
+	}
+	return ""
 }
 
 func (t *textWriter) chain(c *Chain) {
@@ -146,6 +181,10 @@ func (e Elem) text(t SetType) string {
 		return e.addr6().String() + " . " + serviceText(e.Service)
 	case Services:
 		return serviceText(e.Service)
+	case Ident:
+		return fmt.Sprintf("0x%08x", e.Lo)
+	case IdentService:
+		return fmt.Sprintf("0x%08x . %s", e.Lo, serviceText(e.Service))
 	case NFProto:
 		if e.Lo == nfprotoIPv6 {
 			return "ipv6"

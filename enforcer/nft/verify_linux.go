@@ -93,7 +93,8 @@ func (r *Ruleset) withoutElements() Ruleset {
 func (k *Kernel) verifySet(c *SetChange, counts map[string]uint32) error {
 	_, counted := counts[c.Set.Name]
 	if c.Set.Interval || len(c.Set.Elems) <= dumpable || !counted {
-		have := Set{Name: c.Set.Name, Type: c.Set.Type, Map: c.Set.Map, Interval: c.Set.Interval, Timeout: c.Set.Timeout}
+		have := *c.Set
+		have.Elems, have.Ranges, have.Targets, have.Identities, have.Expires = nil, nil, nil, nil, 0
 		if err := k.readElements(&have); err != nil {
 			return fmt.Errorf("read back set %s: %w", c.Set.Name, err)
 		}
@@ -118,12 +119,9 @@ func (k *Kernel) lookUp(s *Set, elems []Elem) error {
 }
 
 func (k *Kernel) lookUpSome(s *Set, elems []Elem) error {
-	want := make(map[Elem]Verdict, len(elems))
+	want := make(map[Elem]string, len(elems))
 	for _, e := range elems {
-		var v Verdict
-		if s.Map {
-			v = s.Targets[e.Target]
-		}
+		v := s.valueText(e.Target)
 		e.Target = 0
 		want[e] = v
 	}
@@ -136,7 +134,7 @@ func (k *Kernel) lookUpSome(s *Set, elems []Elem) error {
 		}
 		b.unnest()
 	}
-	d := elementReader{set: &Set{Type: s.Type, Map: s.Map}, targets: map[string]uint32{}}
+	d := elementReader{set: &Set{Type: s.Type, Map: s.Map, Identity: s.Identity}, targets: map[string]uint32{}}
 	err := k.ask(unix.NFT_MSG_GETSETELEM, unix.NLM_F_ACK, ask, func(a []byte) error {
 		eachAttr(attr(a, unix.NFTA_SET_ELEM_LIST_ELEMENTS), func(_ uint16, e []byte) { d.add(e) })
 		return nil
@@ -145,13 +143,10 @@ func (k *Kernel) lookUpSome(s *Set, elems []Elem) error {
 		return fmt.Errorf("%w: set %s lacks elements: %w", ErrVerify, s.Name, err)
 	}
 	for _, e := range d.set.Elems {
-		var v Verdict
-		if s.Map {
-			v = d.set.Targets[e.Target]
-		}
+		v := d.set.valueText(e.Target)
 		e.Target = 0
 		if w, ok := want[e]; !ok || w != v {
-			return fmt.Errorf("%w: set %s: %s leads to %q, want %q", ErrVerify, s.Name, e.text(s.Type), v, w)
+			return fmt.Errorf("%w: set %s: %s%s, want %q", ErrVerify, s.Name, e.text(s.Type), v, w)
 		}
 		delete(want, e)
 	}
@@ -171,10 +166,12 @@ func (k *Kernel) listSets(r *Ruleset) (counts map[string]uint32, err error) {
 		s := Set{
 			Name:     attrString(a, unix.NFTA_SET_NAME),
 			Type:     setType(attrU32(a, unix.NFTA_SET_KEY_TYPE)),
-			Map:      flags&unix.NFT_SET_MAP != 0,
 			Interval: flags&unix.NFT_SET_INTERVAL != 0,
 			Timeout:  flags&unix.NFT_SET_TIMEOUT != 0,
+			Size:     int(attrU32(attr(a, unix.NFTA_SET_DESC), unix.NFTA_SET_DESC_SIZE)),
 		}
+		s.Map = flags&unix.NFT_SET_MAP != 0 && attrU32(a, unix.NFTA_SET_DATA_TYPE) == unix.NFT_DATA_VERDICT
+		s.Identity = flags&unix.NFT_SET_MAP != 0 && !s.Map
 		r.Sets = append(r.Sets, s)
 		if v := attr(a, nftaSetCount); len(v) == 4 {
 			counts[s.Name] = binary.BigEndian.Uint32(v)
@@ -215,7 +212,7 @@ func (k *Kernel) Drift(want *Ruleset) (Changes, error) {
 		case w.Timeout && w.Expires > 0:
 			s.Elems, s.Expires = w.Elems, w.Expires
 		case len(w.Elems) > dumpable && int(counts[s.Name]) == len(w.Elems) && k.lookUp(w, everyNth(w.Elems)) == nil:
-			s.Elems, s.Targets = w.Elems, w.Targets
+			s.Elems, s.Targets, s.Identities = w.Elems, w.Targets, w.Identities
 		default:
 			if err := k.readElements(s); err != nil {
 				return Changes{}, fmt.Errorf("look for drift in set %s: %w", s.Name, err)

@@ -1,0 +1,289 @@
+package nft
+
+import (
+	"cmp"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+
+	"github.com/bulkhead/bulkhead/policy"
+)
+
+// identityGroup compiles one group's chain by the identities of peers; false when
+// it would allow everything. The chain and its sets are named by their content and
+// never change: a group that changes gets a new chain, which the map of groups
+// then leads to. So a packet meets the old one or the new one, whole.
+func (c *compiler) identityGroup(side policy.Direction, g *group, byTerm map[int32][]*ident) bool {
+	e := identityEmitter{
+		placeEmitter: placeEmitter{c: c, side: side, g: g, byClass: map[*ident]*program{}},
+		byCircle:     map[*circle]*program{},
+	}
+	e.base = e.program(nil)
+	for _, class := range c.dir.classes {
+		if p := e.program(class.terms); !p.equal(e.base) {
+			e.place(class, p)
+		}
+	}
+	peers, circles := e.affected(byTerm)
+	for _, k := range circles {
+		e.addCircle(k)
+	}
+	for _, id := range peers {
+		e.addPeer(id)
+	}
+	if e.base.open() && e.empty() {
+		return false
+	}
+	e.g.name = fmt.Sprintf("%s_%012x", e.g.name[:len(e.g.name)-9], e.sum())
+	if !c.chains[e.g.name] {
+		c.addChain(Chain{Name: e.g.name, Rules: e.rules(), Note: c.groupNote(side, g)})
+	}
+	return true
+}
+
+// identityEmitter collects what a group's chain consists of.
+type identityEmitter struct {
+	placeEmitter
+	byCircle map[*circle]*program
+	peers    entries // by identity
+	circles  entries // by circle
+}
+
+// entries are lookups by identity or circle: exact services, and whole programs.
+type entries struct {
+	services map[outcome][]Elem
+	whole    []wholePeer
+}
+
+type wholePeer struct {
+	elem Elem
+	prog *program
+}
+
+// program judges a peer that matches these terms.
+func (e *identityEmitter) program(terms []int32) *program {
+	var subs []int32
+	for _, r := range e.g.rules {
+		other := e.c.otherEnd(e.side, r)
+		if intersects(other, e.c.terms.any) || intersects(other, terms) {
+			subs = append(subs, r)
+		}
+	}
+	return e.c.programOf(e.side, e.g.pool, subs)
+}
+
+// affected lists the exact idents and the circles that the group's rules name, or
+// that differ from the unclaimed addresses around them; in a fixed order.
+func (e *identityEmitter) affected(byTerm map[int32][]*ident) (ids []*ident, circles []*circle) {
+	seen, seenCircle := map[*ident]bool{}, map[*circle]bool{}
+	named := map[int32]bool{}
+	for _, r := range e.g.rules {
+		for _, t := range e.c.otherEnd(e.side, r) {
+			if named[t] || e.c.terms.peers[t].Any {
+				continue
+			}
+			named[t] = true
+			if e.c.broad[t] {
+				for _, k := range e.c.circlesByTerm[t] {
+					seenCircle[k] = true
+				}
+				continue
+			}
+			for _, id := range byTerm[t] {
+				// Who is in a place has what the place has, unless by name.
+				if id.class != nil && !(e.c.terms.isPlace(t) && contains(id.class.terms, t)) {
+					seen[id] = true
+				}
+			}
+		}
+	}
+	for class, inside := range e.c.insiders {
+		if slices.ContainsFunc(class.terms, func(t int32) bool { return named[t] && !e.c.terms.isPlace(t) }) {
+			for _, id := range inside {
+				seen[id] = true // must not get what the network's labels give
+			}
+		}
+	}
+	ids = slices.SortedFunc(maps.Keys(seen), func(a, b *ident) int { return cmp.Compare(a.number, b.number) })
+	circles = slices.SortedFunc(maps.Keys(seenCircle), func(a, b *circle) int { return cmp.Compare(a.number, b.number) })
+	return ids, circles
+}
+
+func contains(sorted []int32, v int32) bool {
+	_, found := slices.BinarySearch(sorted, v)
+	return found
+}
+
+// addCircle gives a circle its program, unless that is what its members meet
+// without.
+func (e *identityEmitter) addCircle(k *circle) {
+	p := e.program(k.terms)
+	same := true
+	for _, class := range k.classes {
+		same = same && p.equal(e.under(class))
+	}
+	if same {
+		return
+	}
+	k.used = true
+	e.byCircle[k] = p
+	under := e.base
+	if len(e.byClass) > 0 {
+		under = nil // members may be in several places
+	}
+	e.circles.add(e.c, Elem{Lo: uint64(k.number)}, p, under)
+}
+
+// addPeer gives an identity its program, unless that is what it meets without.
+func (e *identityEmitter) addPeer(id *ident) {
+	p, under := e.program(id.terms), e.byCircle[id.circle]
+	if under == nil {
+		under = e.under(id.class)
+	}
+	if p.equal(under) {
+		return
+	}
+	if e.c.elements++; e.c.elements > maxElements {
+		e.c.tooMany = e.g.name
+		return
+	}
+	id.used = true
+	e.peers.add(e.c, Elem{Lo: uint64(id.number)}, p, under)
+}
+
+// add says that who has this element meets program p, and without it under; a nil
+// under is not known.
+func (n *entries) add(c *compiler, elem Elem, p, under *program) {
+	var cells []cell
+	exact := false
+	if under != nil {
+		cells, exact = p.delta(under)
+	}
+	if !exact || len(cells) > maxExact {
+		n.whole = append(n.whole, wholePeer{elem, p})
+		return
+	}
+	if n.services == nil {
+		n.services = map[outcome][]Elem{}
+	}
+	c.elements += len(cells)
+	for _, cell := range cells {
+		elem.Service = uint32(cell.proto)<<16 | uint32(cell.from)
+		n.services[cell.out] = append(n.services[cell.out], elem)
+	}
+}
+
+func (e *identityEmitter) empty() bool {
+	return len(e.peers.services)+len(e.peers.whole)+len(e.circles.services)+len(e.circles.whole)+len(e.nets) == 0
+}
+
+// rules gives the chain: identity and service, identity, circle and service,
+// circle, network, then the default.
+func (e *identityEmitter) rules() (rules []Rule) {
+	rules = e.entryRules(rules, e.g.name, &e.peers, SrcIdent4)
+	rules = e.entryRules(rules, e.g.name+"_circle", &e.circles, SrcCircle4)
+	rules = e.netMaps(rules)
+	return append(rules, e.c.programRules(e.side, e.base, e.g.name)...)
+}
+
+func (e *identityEmitter) entryRules(rules []Rule, name string, n *entries, src Field) []Rule {
+	services := Set{Name: name + "_services", Type: IdentService, Map: true}
+	for _, o := range sortedOutcomes(n.services) {
+		services.lead(n.services[o], e.c.verdict(e.side, o))
+	}
+	if len(services.Targets) == 1 && services.Targets[0].Code == Return { // plain to read
+		services.Name, services.Map, services.Targets = name+"_allow", false, nil
+	}
+	whole := Set{Name: name + "_peers", Type: Ident, Map: true}
+	for _, w := range n.whole {
+		whole.lead([]Elem{w.elem}, Verdict{Goto, e.c.programChain(e.side, w.prog)})
+	}
+	rules = e.ask(rules, &services, src, Proto, DstPort)
+	return e.ask(rules, &whole, src)
+}
+
+// ask adds a set and the rules that look it up, one per family there is.
+func (e *identityEmitter) ask(rules []Rule, s *Set, src Field, more ...Field) []Rule {
+	if len(s.Elems) == 0 {
+		return rules
+	}
+	e.c.addSet(*s)
+	for _, f := range e.c.known(peerFields(e.side, src)) {
+		r := Rule{Lookup{By: append([]Field{f}, more...), Set: s.Name, Map: s.Map}}
+		if !s.Map {
+			r = append(r, Verdict{Code: Return})
+		}
+		rules = append(rules, r)
+	}
+	return rules
+}
+
+// sum hashes all that the chain and its sets consist of, to 48 bits.
+func (e *identityEmitter) sum() uint64 {
+	h := fnv.New64a()
+	for _, p := range e.g.pool {
+		fmt.Fprintf(h, "%q ", e.c.pols[p].Name)
+	}
+	for _, n := range []*entries{&e.peers, &e.circles} {
+		for _, o := range sortedOutcomes(n.services) {
+			fmt.Fprintln(h, e.c.verdict(e.side, o), len(n.services[o]))
+			for _, x := range n.services[o] {
+				h.Write(appendKey(nil, IdentService, x))
+			}
+		}
+		for _, w := range n.whole {
+			fmt.Fprintln(h, w.elem.Lo, e.c.programChain(e.side, w.prog))
+		}
+		fmt.Fprintln(h)
+	}
+	for i, r := range e.nets {
+		fmt.Fprintln(h, r.From, r.To, e.c.programChain(e.side, e.netProg[i]))
+	}
+	e.c.hashProgram(h, e.side, e.base)
+	return h.Sum64() & (1<<48 - 1)
+}
+
+// identityMaps adds the maps from addresses to the identities that sets speak of,
+// and what their numbers mean.
+func (c *compiler) identityMaps() {
+	maps := [2]Set{
+		{Name: identity4, Type: Addr4, Identity: true, Note: "whom the policies take an address for"},
+		{Name: identity6, Type: Addr6, Identity: true, Note: "whom the policies take an address for"},
+	}
+	any := false
+	for _, id := range c.dir.exact {
+		value := Identity{Number: id.number}
+		if k := id.circle; k != nil && k.used {
+			value.Circle = k.number
+			c.out.Names[k.number] = k.name
+		}
+		if !id.used && value.Circle == 0 {
+			continue
+		}
+		any = true
+		c.out.Names[id.number] = id.name()
+		for i, elems := range [2][]Elem{id.v4, id.v6} {
+			maps[i].identify(elems, value)
+		}
+	}
+	for i := range maps {
+		if any && c.dir.families[i] {
+			c.addSet(maps[i])
+		}
+	}
+}
+
+// identify adds the addresses of one identity.
+func (s *Set) identify(addrs []Elem, value Identity) {
+	if len(addrs) == 0 {
+		return
+	}
+	target := uint32(len(s.Identities))
+	s.Identities = append(s.Identities, value)
+	s.Elems = slices.Grow(s.Elems, len(addrs))
+	for _, a := range addrs {
+		a.Target = target
+		s.Elems = append(s.Elems, a)
+	}
+}
