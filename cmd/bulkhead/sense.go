@@ -290,9 +290,12 @@ func liveStages(st collector.Stats) []httpapi.Stage {
 // collectorStages are the counters of packets becoming flows, in a capture file or
 // on an interface.
 func collectorStages(st collector.Stats) []httpapi.Stage {
+	twice, drops := st.Assemble.Drops[flow.DropDuplicate], st.Assemble.Drops
+	drops[flow.DropDuplicate] = 0
 	out := []httpapi.Stage{
 		{Name: "walk", Unit: "packets", Received: st.Frames, Passed: st.Walked + st.Exports, Drops: httpapi.DropsOf(&st.Walk)},
-		{Name: "flows", Unit: "packets", Received: st.Assemble.Packets - st.Assemble.Waiting, Passed: st.Assemble.Counted + st.Assemble.Fragments, Drops: httpapi.DropsOf(&st.Assemble.Drops)},
+		{Name: "flows", Unit: "packets", Received: st.Assemble.Packets - st.Assemble.Waiting, Passed: st.Assemble.Counted + st.Assemble.Fragments,
+			Deduplicated: twice, Drops: httpapi.DropsOf(&drops)},
 	}
 	if st.Exports > 0 {
 		out = append(out, exportStages(st.NetFlow)...)

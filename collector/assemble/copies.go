@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bulkhead/bulkhead/collector/capture"
+	"github.com/bulkhead/bulkhead/flow"
 )
 
 // copyWindow is in units of 2^20 ns, about a millisecond. When the place where one
@@ -12,13 +12,12 @@ import (
 // link failed, and what comes there is no copy.
 const copyWindow = 1000
 
-// copied reports whether p is a copy of a packet that is counted elsewhere: the
-// same flow and side, seen on another interface, VLAN or virtual network while the
-// first still sees it. That is what a router's two sides show when both are
-// mirrored; broadcast is not routed, and not asked about. Different sides may come
-// from different places, and packets of different interfaces out of order.
-func (e *entry) copied(p *capture.Packet, side int) bool {
-	via, at := p.Via(), uint32(p.Time>>20)|1
+// elsewhere reports whether that side of e is counted in another place than via,
+// which still sees it. That is what a router's two sides show when both are
+// mirrored. Different sides may come from different places, and packets of
+// different interfaces out of order.
+func (e *entry) elsewhere(now flow.Time, via uint16, side int) bool {
+	at := uint32(now>>20) | 1
 	if e.viaAt[side] != 0 && via != e.via[side] && int32(at-e.viaAt[side]) <= copyWindow {
 		return true
 	}

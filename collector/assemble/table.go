@@ -25,6 +25,7 @@ type Table struct {
 	used    uint32   // entries ever used: the rest was never touched
 	index   index
 	frags   fragments
+	sights  sights
 	fold    *fold.Folder
 	batch   []flow.Record
 	weak    []flow.Record
@@ -86,6 +87,7 @@ type lookup struct {
 	side int
 	home uint64 // what stood in the hash's home slot
 	near *entry // the entry that the hash led to, if any
+	mark uint64 // of the packet, see sights
 }
 
 // Batch counts packets, at most BatchSize, into their flows, and puts into nth how
@@ -98,12 +100,13 @@ type lookup struct {
 // round overlap, which makes a million flows twice as quick.
 func (t *Table) Batch(ps []capture.Packet, nth *[BatchSize]uint32) {
 	var ls [BatchSize]lookup
+	touched := uint64(0)
 	for i := range ps {
 		l := &ls[i&(BatchSize-1)]
 		t.lookup(&ps[i], l)
 		l.home = t.index.slots[l.hash&t.index.mask]
+		touched += uint64(*t.sights.slot(l.mark))
 	}
-	touched := uint64(0)
 	for i := range ps {
 		l := &ls[i&(BatchSize-1)]
 		if l.near = t.near(l); l.near != nil {
@@ -139,6 +142,7 @@ func (t *Table) Packet(p *capture.Packet) uint32 {
 func (t *Table) lookup(p *capture.Packet, l *lookup) {
 	l.key, l.side = makeKey(p, t.scope(p))
 	l.hash = uint32(l.key.hash(t.o.Seed) >> 32)
+	l.mark = mark(p, &l.key, l.side)
 }
 
 func (t *Table) packet(p *capture.Packet, l *lookup) uint32 {
@@ -160,6 +164,13 @@ func (t *Table) packet(p *capture.Packet, l *lookup) uint32 {
 	if e == nil || !e.has(inUse) || !e.key.equals(&l.key) {
 		e = t.find(&l.key, l.hash) // an earlier packet of the batch may have changed that
 	}
+	if l.mark != 0 && t.sights.slot(l.mark).of(l.mark) && !t.o.CountCopies && t.sights.again(p, l.mark) {
+		if e != nil {
+			e.seenOn |= 1 << min(p.Interface, 15)
+		}
+		t.stats.Drops.Add(flow.DropDuplicate, 1+early.n)
+		return 0
+	}
 	if e != nil && t.over(e, p) {
 		e = nil
 	}
@@ -174,7 +185,7 @@ func (t *Table) packet(p *capture.Packet, l *lookup) uint32 {
 		}
 	}
 	e.seenOn |= 1 << min(p.Interface, 15)
-	if !t.o.CountCopies && !e.has(multicast) && e.copied(p, l.side) {
+	if !t.o.CountCopies && t.copied(e, p, l) {
 		t.stats.Drops.Add(flow.DropDuplicate, 1+early.n)
 		return 0
 	}

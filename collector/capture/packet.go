@@ -1,6 +1,10 @@
 package capture
 
-import "github.com/bulkhead/bulkhead/flow"
+import (
+	"math/bits"
+
+	"github.com/bulkhead/bulkhead/flow"
+)
 
 // LinkType is a link-layer header type as the tcpdump group numbers them.
 type LinkType uint32
@@ -55,6 +59,24 @@ type Packet struct {
 	Broadcast bool
 	// Seq is the TCP sequence number.
 	Seq uint32
+	// Digest tells packets of one flow apart by what routers leave as it is:
+	// identification and the transport header with its checksum, not lifetime, class
+	// or link layer. Two sights of one packet have the same. See Numbered.
+	Digest uint64
+}
+
+// Numbered reports whether the sender gave the packet a number (RFC 6864): then no
+// other packet of its time has the same digest. Without one, equal packets sent
+// twice look like one seen twice.
+func (p *Packet) Numbered() bool { return p.Digest&1 != 0 }
+
+// digest condenses two words of the transport header, and the identification.
+func (p *Packet) digest(a, b uint64) {
+	hi, lo := bits.Mul64(a^0x9e3779b97f4a7c15^uint64(p.FragID)<<32, b^0xe7037ed1a0b428db^uint64(p.Bytes))
+	p.Digest = (hi ^ lo) | 3
+	if p.FragID <= 1 { // 1 is what packet generators write into every packet
+		p.Digest--
+	}
 }
 
 // Via condenses where the packet was seen: interface, VLANs and virtual network.

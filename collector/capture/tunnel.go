@@ -173,6 +173,7 @@ func (w *Walker) teredo(b []byte, left uint32, p *Packet) flow.DropReason {
 // otherTransport reads the protocols that are neither TCP nor UDP.
 func (w *Walker) otherTransport(proto uint8, b []byte, left uint32, p *Packet) flow.DropReason {
 	p.Payload = b
+	p.digest(words(b))
 	switch proto {
 	case flow.ICMP, flow.ICMPv6:
 		if len(b) < 2 {

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/bulkhead/bulkhead/flow"
 )
@@ -45,6 +46,7 @@ func (w *Walker) Outer(p *Packet) *Packet {
 	if p.OuterSrc == (Addr{}) || w.outer.Encap == flow.EncapERSPAN {
 		return nil
 	}
+	w.outer.digest(p.Digest, w.outer.Digest) // tunnels' own headers are all alike
 	return &w.outer
 }
 
@@ -124,12 +126,13 @@ func (w *Walker) ipv4(b []byte, length uint32, p *Packet) flow.DropReason {
 	p.Src, p.Dst = addr4(b[12:]), addr4(b[16:])
 	p.Bytes = uint32(total)
 	p.Fragment = Whole
+	p.FragID = uint32(binary.BigEndian.Uint16(b[4:]))
 	if frag := binary.BigEndian.Uint16(b[6:]); frag&0x3fff != 0 {
-		p.FragID = uint32(binary.BigEndian.Uint16(b[4:]))
 		p.Fragment = FirstFragment
 		if frag&0x1fff != 0 {
 			p.Fragment = LaterFragment
 			p.Bytes = uint32(total - header)
+			p.digest(uint64(frag), 0)
 		}
 	}
 	if total < len(b) {
@@ -154,7 +157,7 @@ func (w *Walker) ipv6(b []byte, length uint32, p *Packet) flow.DropReason {
 	}
 	p.Src, p.Dst = addr6(b[8:]), addr6(b[24:])
 	p.Bytes = uint32(total)
-	p.Fragment = Whole
+	p.Fragment, p.FragID = Whole, 0
 	if total < len(b) {
 		b = b[:total]
 	} else if total > len(b) {
@@ -170,6 +173,7 @@ func (w *Walker) ipv6(b []byte, length uint32, p *Packet) flow.DropReason {
 // extensions skips IPv6 extension headers. An IPv6 packet whose chain was cut off
 // or makes no sense still counts, by the last header that could be read.
 func (w *Walker) extensions(next uint8, b []byte, left uint32, p *Packet) flow.DropReason {
+	offset := uint16(0)
 	for range 16 {
 		size := 0
 		switch next {
@@ -192,10 +196,10 @@ func (w *Walker) extensions(next uint8, b []byte, left uint32, p *Packet) flow.D
 		}
 		if next == 44 {
 			p.FragID = binary.BigEndian.Uint32(b[4:])
-			switch off := binary.BigEndian.Uint16(b[2:]); {
-			case off&0xfff8 != 0:
+			switch offset = binary.BigEndian.Uint16(b[2:]); {
+			case offset&0xfff8 != 0:
 				p.Fragment = LaterFragment
-			case off&1 != 0:
+			case offset&1 != 0:
 				p.Fragment = FirstFragment
 				p.Bytes -= 8 // the packet as it was sent had no such header
 			}
@@ -203,6 +207,7 @@ func (w *Walker) extensions(next uint8, b []byte, left uint32, p *Packet) flow.D
 		next, b, left = b[0], b[size:], after(left, uint32(size))
 		if p.Fragment == LaterFragment {
 			p.Bytes = left
+			p.digest(uint64(offset), 0)
 			p.Proto, p.Payload = next, nil
 			return flow.DropNone
 		}
@@ -228,6 +233,11 @@ func (w *Walker) transport(proto uint8, b []byte, left uint32, p *Packet) flow.D
 		}
 		p.SrcPort, p.DstPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 		p.Payload = b[8:]
+		if len(b) >= 24 {
+			p.digest(binary.BigEndian.Uint64(b)^bits.RotateLeft64(binary.BigEndian.Uint64(b[16:]), 21), binary.BigEndian.Uint64(b[8:]))
+		} else {
+			p.digest(words(b))
+		}
 		if tunnelPort(p.SrcPort, p.DstPort) {
 			return w.udpTunnel(after(left, 8), p)
 		}
@@ -254,7 +264,23 @@ func (p *Packet) tcp(b []byte) flow.DropReason {
 	if header := int(b[12]>>4) * 4; header >= 20 && header < len(b) {
 		p.Payload = b[header:]
 	}
+	// Sequence numbers; flags, window and checksum; and usually the timestamps.
+	a, options := binary.BigEndian.Uint64(b[4:]), uint64(0)
+	if len(b) >= 32 {
+		options = binary.BigEndian.Uint64(b[24:])
+	}
+	p.digest(a^bits.RotateLeft64(options, 21), binary.BigEndian.Uint64(b[12:]))
 	return flow.DropNone
+}
+
+// words are the first 16 octets of b, or what there is of them.
+func words(b []byte) (uint64, uint64) {
+	if len(b) >= 16 {
+		return binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])
+	}
+	var w [16]byte
+	copy(w[:], b)
+	return binary.BigEndian.Uint64(w[:]), binary.BigEndian.Uint64(w[8:])
 }
 
 // ports reads the two port numbers that TCP, UDP, SCTP, DCCP and UDP-Lite all
