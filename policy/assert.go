@@ -169,7 +169,7 @@ func (r *assertionRun) run(a *Assertion) string {
 // counter-example. What is always allowed counts for neither side.
 func (r *assertionRun) pair(a *Assertion, from, to *Example) string {
 	client, server := r.e.Identify(&from.Party), r.e.Identify(&to.Party)
-	tables := r.e.pair(client, server)
+	tables := *r.e.pair(client, server)
 	if tables == (pair{}) {
 		if a.Reaches {
 			return ""

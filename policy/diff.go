@@ -77,7 +77,7 @@ type shift struct{ before, after Outcome }
 func shifts(a, b *Evaluator, client, server *Party) map[shift][]Service {
 	aClient, aServer, bClient, bServer := a.Identify(client), a.Identify(server), b.Identify(client), b.Identify(server)
 	var out map[shift][]Service
-	for _, r := range commonRanges(a.pair(aClient, aServer), b.pair(bClient, bServer)) {
+	for _, r := range commonRanges(*a.pair(aClient, aServer), *b.pair(bClient, bServer)) {
 		k := shift{passing(a.Judge(aClient, aServer, r.first(), "", "")), passing(b.Judge(bClient, bServer, r.first(), "", ""))}
 		if k.before == k.after {
 			continue

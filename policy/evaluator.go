@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/bulkhead/bulkhead/flow"
 )
@@ -20,22 +21,28 @@ type Identity int32
 // use; judging does not allocate once a pair is known, unless a rule of it asks
 // for a process.
 //
+// Parties are known again by their Labels map, which must not be changed once it
+// was judged by.
+//
 // Memory grows with the identities the set can tell apart and the pairs of them
 // met, not with traffic: addresses and labels the set does not name share one
-// identity. Pairs beyond maxPairs are forgotten all at once.
+// identity. Pairs beyond maxPairs are forgotten all at once, and no more than
+// maxParties parties are known by their map.
 type Evaluator struct {
-	set   *Set
-	vocab *vocabulary
+	set     *Set
+	vocab   *vocabulary
+	pools   *poolIndex
+	parties atomic.Pointer[partyTable]
+	pairs   atomic.Pointer[pairTable]
 
 	mu         sync.RWMutex
 	ids        map[string]Identity
 	identities []*identity
-	pairs      map[uint64]pair
 	tables     map[string]*table // by what they are made of, see sideKey
 	rules      map[*Rule]*rankedRule
 }
 
-// maxPairs bounds what is remembered: about 40 bytes each.
+// maxPairs bounds what is remembered: 24 bytes each, in a table at most half full.
 const maxPairs = 4 << 20
 
 // pair is the tables of a flow's two ends; nil where an end is not protected.
@@ -60,8 +67,10 @@ type identity struct {
 
 // NewEvaluator prepares set, which must be valid and is kept.
 func NewEvaluator(set *Set) *Evaluator {
-	e := &Evaluator{set: set, vocab: newVocabulary(set), ids: map[string]Identity{}, pairs: map[uint64]pair{},
+	e := &Evaluator{set: set, vocab: newVocabulary(set), pools: newPoolIndex(set), ids: map[string]Identity{},
 		tables: map[string]*table{}, rules: map[*Rule]*rankedRule{}}
+	e.pairs.Store(newPairTable(minPairSlots))
+	e.parties.Store(newPartyTable(minPartySlots))
 	var all []*rankedRule
 	for i := range set.Policies {
 		p := &set.Policies[i]
@@ -91,6 +100,25 @@ func (e *Evaluator) Evaluate(f Facts) Verdict {
 // Identify returns the identity of a party. Callers that judge many flows of few
 // parties keep it.
 func (e *Evaluator) Identify(p *Party) Identity {
+	if len(p.Domains) > 0 && len(e.vocab.domains) > 0 {
+		return e.identify(p)
+	}
+	key := partyKey(p)
+	if id, ok := e.parties.Load().get(p, key); ok {
+		return id
+	}
+	id := e.identify(p)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	have := e.parties.Load()
+	if next := have.with(p, key, id); next != have {
+		e.parties.Store(next)
+	}
+	return id
+}
+
+// identify reads what the set can tell parties apart by.
+func (e *Evaluator) identify(p *Party) Identity {
 	var buf [192]byte
 	key := e.vocab.appendKey(buf[:0], p)
 	e.mu.RLock()
@@ -103,7 +131,7 @@ func (e *Evaluator) Identify(p *Party) Identity {
 }
 
 func (e *Evaluator) newIdentity(key string, p *Party) Identity {
-	known := &identity{party: *p, pool: protecting(e.set, p)}
+	known := &identity{party: *p, pool: e.pools.protecting(p)}
 	known.party.Addr = p.Addr.Unmap()
 	known.party.Labels, known.party.Domains = maps.Clone(p.Labels), slices.Clone(p.Domains)
 	known.enforced = pastMonitor(known.pool)
@@ -161,29 +189,26 @@ func (e *Evaluator) JudgeEnds(client, server Identity, svc flow.Service) (in, ou
 	return *p.in.judge(svc, ""), *p.out.judge(svc, "")
 }
 
-func (e *Evaluator) pair(client, server Identity) pair {
-	key := uint64(uint32(client))<<32 | uint64(uint32(server))
-	e.mu.RLock()
-	p, ok := e.pairs[key]
-	e.mu.RUnlock()
-	if !ok {
-		p = e.newPair(key, client, server)
+func (e *Evaluator) pair(client, server Identity) *pair {
+	key := pairKey(client, server)
+	if p := e.pairs.Load().get(key); p != nil {
+		return p
 	}
-	return p
+	return e.newPair(key, client, server)
 }
 
-func (e *Evaluator) newPair(key uint64, client, server Identity) pair {
+func (e *Evaluator) newPair(key uint64, client, server Identity) *pair {
 	e.mu.RLock()
 	c, s := e.identities[client], e.identities[server]
 	e.mu.RUnlock()
 	p := pair{in: e.table(s, c, Inbound), out: e.table(c, s, Outbound)}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.pairs) >= maxPairs {
-		clear(e.pairs)
+	have := e.pairs.Load()
+	if next := have.with(key, p); next != have {
+		e.pairs.Store(next)
 	}
-	e.pairs[key] = p
-	return p
+	return &p
 }
 
 // table finds or builds the verdicts at self's end against peer.

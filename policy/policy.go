@@ -117,8 +117,10 @@ type Service struct {
 
 // Party is one end of a flow as a policy sees it.
 type Party struct {
-	Addr   netip.Addr
-	Labels topology.Labels // effective labels; nil for what is no workload
+	Addr netip.Addr
+	// Labels are the effective ones; nil for what is no workload. They are not
+	// changed once a party was judged by: an Evaluator knows the map again.
+	Labels topology.Labels
 	// Workload says whether the party is inside the estate, so that selectors
 	// apply to it. Outside parties match by address, network and domain only.
 	Workload bool
