@@ -37,11 +37,12 @@ func (k *Kernel) Apply(ctx context.Context, want Ruleset) (Applied, error) {
 		if err != nil {
 			return out, fmt.Errorf("apply: %w", err)
 		}
-		if changes := Diff(have, want); out.Attempts == 1 || !changes.Empty() {
+		changes := Diff(have, want)
+		if out.Attempts == 1 || !changes.Empty() {
 			out.Changes = changes
 		}
 		k.known = nil
-		transactions, err := k.change(ctx, out.Changes, generation)
+		transactions, err := k.change(ctx, changes, &want, generation)
 		if errors.Is(err, ErrStale) && out.Attempts < applyAttempts && ctx.Err() == nil {
 			continue
 		}
@@ -52,7 +53,7 @@ func (k *Kernel) Apply(ctx context.Context, want Ruleset) (Applied, error) {
 			k.remember(&want, generation+transactions)
 			return out, nil
 		case err != nil:
-			return out, fmt.Errorf("apply: %w", err)
+			return out, fmt.Errorf("apply: %w", k.explain(err))
 		}
 		return out, fmt.Errorf("apply: %w", verified)
 	}
@@ -88,26 +89,31 @@ func (k *Kernel) remember(want *Ruleset, expected uint32) {
 // change sends the changes and returns how many transactions that took.
 //
 // The one that matters is a single one; see phases.
-func (k *Kernel) change(ctx context.Context, c Changes, generation uint32) (transactions uint32, err error) {
-	if c.Empty() {
-		return 0, nil
-	}
-	owned, err := k.mayOwn(c.NewTable)
+func (k *Kernel) change(ctx context.Context, c Changes, want *Ruleset, generation uint32) (transactions uint32, err error) {
+	hold, err := k.claims(c.NewTable)
 	if err != nil {
 		return 0, err
 	}
 	parts := []Changes{c}
-	if !c.NewTable {
+	switch {
+	case hold == makeAnew:
+		parts = []Changes{Diff(Ruleset{}, *want)}
+	case c.Empty() && hold != takeOver:
+		return 0, nil
+	case !c.NewTable && !c.Empty():
 		parts = c.phases()
 	}
 	for i, part := range parts {
 		b := newBatch(generation + uint32(i))
-		if err := b.changes(part, owned); err != nil {
+		if hold == makeAnew {
+			b.table(unix.NFT_MSG_DELTABLE, 0, false)
+		}
+		if err := b.changes(part, hold != noClaim); err != nil {
 			return transactions, err
 		}
 		err := k.commit(ctx, b)
-		if owned && errors.Is(err, unix.EOPNOTSUPP) {
-			k.own = false // a kernel before 6.9, or a table of somebody else's making
+		if hold != noClaim && errors.Is(err, unix.EOPNOTSUPP) {
+			k.own = false // a kernel before 6.9
 			return transactions, ErrStale
 		}
 		if err != nil {
@@ -190,7 +196,7 @@ func (k *Kernel) Remove(ctx context.Context) error {
 		return err
 	}
 	if found {
-		return fmt.Errorf("remove table inet %s: still there: %w", TableName, sent)
+		return fmt.Errorf("remove table inet %s: still there: %w", TableName, k.explain(sent))
 	}
 	return nil
 }

@@ -132,13 +132,6 @@ func (b *batch) table(kind, flags uint16, owned bool) {
 	}
 }
 
-// From linux/netfilter/nf_tables.h: NFT_TABLE_F_OWNER since 5.12, _PERSIST since
-// 6.9.
-const (
-	tableOwner   = 0x2
-	tablePersist = 0x4
-)
-
 func (b *batch) counter(kind, flags uint16, name string) {
 	b.nft(kind, flags)
 	b.str(unix.NFTA_OBJ_TABLE, TableName)

@@ -38,7 +38,7 @@ func (k *Kernel) Cut(ctx context.Context, conns []flow.Key, last time.Duration) 
 	b.tuples(cutSet4, tuples4, last)
 	b.tuples(cutSet6, tuples6, last)
 	if err := k.commit(ctx, b); err != nil {
-		return fmt.Errorf("cut %d connections: %w", len(conns), err)
+		return fmt.Errorf("cut %d connections: %w", len(conns), k.explain(err))
 	}
 	return nil
 }

@@ -52,33 +52,6 @@ func Open(netns int) (*Kernel, error) {
 	return k, nil
 }
 
-// OpenOwner is Open for whoever keeps the connection as long as the ruleset
-// matters: where the kernel can (6.9), no other program may change the table
-// while the connection lives, not even root's nft, and the table stays when it
-// ends. Elsewhere it is Open.
-func OpenOwner(netns int) (*Kernel, error) {
-	k, err := Open(netns)
-	if err == nil {
-		k.own = true
-	}
-	return k, err
-}
-
-// mayOwn says whether to claim the table: a new one, or one whose owner is gone.
-func (k *Kernel) mayOwn(fresh bool) (bool, error) {
-	if !k.own || fresh {
-		return k.own, nil
-	}
-	var flags uint32
-	err := k.dump(unix.NFT_MSG_GETTABLE, nil, func(a []byte) error {
-		if attrString(a, unix.NFTA_TABLE_NAME) == TableName {
-			flags = attrU32(a, unix.NFTA_TABLE_FLAGS)
-		}
-		return nil
-	})
-	return flags&tablePersist != 0, err
-}
-
 // Close ends the connection.
 func (k *Kernel) Close() error { return k.conn.Close() }
 

@@ -25,6 +25,15 @@ func Open(int) (*Kernel, error) { return nil, errors.ErrUnsupported }
 // OpenOwner fails, as Open does.
 func OpenOwner(int) (*Kernel, error) { return nil, errors.ErrUnsupported }
 
+// Ownership is whose the table is.
+type Ownership struct {
+	Exists, Owned, Persist bool
+	Port                   uint32
+}
+
+// Owner fails, as Open does.
+func (k *Kernel) Owner() (Ownership, error) { return Ownership{}, errors.ErrUnsupported }
+
 func (k *Kernel) Close() error { return errors.ErrUnsupported }
 func (k *Kernel) Read() (Ruleset, uint32, bool, error) {
 	return Ruleset{}, 0, false, errors.ErrUnsupported
