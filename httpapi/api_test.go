@@ -135,6 +135,13 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/api/v1/inventory", `{"file":"a.csv","data":"x,10.9.9.9","base":1}`, 200, `"version":2`},
 		{"GET", "/api/v1/exports/csv/preview", "", 200, `"losses":["process`},
 		{"GET", "/api/v1/exports/papyrus/preview", "", 404, "papyrus"},
+		{"GET", "/api/v1/map/infrastructure", "", 200, `"kind":"backup"`},
+		{"POST", "/api/v1/map/infrastructure", `{"decisions":[{"node":"dns-001","kind":"dns","accept":false,"reason":"no"}]}`, 200, `"decided":1`},
+		{"GET", "/api/v1/map/infrastructure", "", 200, `"refused":[{"node":{"id":"node:dns-001"`},
+		{"POST", "/api/v1/map/infrastructure", `{"decisions":[]}`, 400, "empty"},
+		{"POST", "/api/v1/map/application", `{"application":"payments-prod","pin":true,"name":"Till"}`, 200, `"pin":true`},
+		{"POST", "/api/v1/map/claim", `{"node":"node:10.1.2.3","name":"till","labels":{"app":"shop"}}`, 200, `"node":"10.1.2.3"`},
+		{"POST", "/api/v1/map/claim", `{"name":"till"}`, 400, "node is missing"},
 		{"GET", "/api/v1/nothing", "", 404, "nothing at"},
 		{"DELETE", "/api/v1/map", "", 405, ""},
 	}

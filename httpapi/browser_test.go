@@ -43,11 +43,14 @@ func TestDashboardInChromium(t *testing.T) {
 }
 
 // hostile gives one workload a name that would run as script where text becomes
-// markup.
+// markup, and makes another one an address that nobody claims.
 func hostile(m *topology.Map) {
 	for i := range m.Graph.Nodes {
-		if m.Graph.Nodes[i].ID == "inventory-db-prod-001" {
+		switch m.Graph.Nodes[i].ID {
+		case "inventory-db-prod-001":
 			m.Graph.Nodes[i].Name = `"><img src=x onerror=window.hacked=1>`
+		case "office-desktop-prod-120":
+			m.Graph.Nodes[i].Kind = topology.NodeAddress
 		}
 	}
 }

@@ -37,6 +37,10 @@ type Options struct {
 	Identities IdentitySource
 	Inventory  InventorySource
 	History    HistorySource
+	// Decider and Claimer take people's word on the map; nil answers
+	// CodeUnsupported.
+	Decider Decider
+	Claimer Claimer
 	// Draw bounds the boxes of one view; 0: 500.
 	Draw int
 	// Timeout bounds one request other than the event stream; 0: a minute.
@@ -123,6 +127,10 @@ func (s *server) data(r chi.Router) {
 	r.Get("/map/news", s.handle(s.getNews))
 	r.Get("/map/proposals", s.handle(s.getProposals))
 	r.Get("/map/proposals/groups", s.handle(s.getProposalGroups))
+	r.Get("/map/infrastructure", s.handle(s.getInfrastructure))
+	r.Post("/map/infrastructure", s.handle(s.postInfrastructure))
+	r.Post("/map/application", s.handle(s.postApplication))
+	r.Post("/map/claim", s.handle(s.postClaim))
 	r.Post("/map/labels", s.handle(s.postLabels))
 	r.Get("/inventory", s.handle(s.getInventory))
 	r.Post("/inventory", s.handle(s.postInventory))

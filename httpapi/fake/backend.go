@@ -26,6 +26,9 @@ type Backend struct {
 	Labels    []httpapi.LabelDecision
 	Answers   []httpapi.Decided
 	Imported  []topology.Workload // by ImportInventory
+	Shared    []topology.InfrastructureDecision
+	Groups    []topology.GroupDecision
+	Claims    []topology.Claim
 }
 
 var _ httpapi.Backend = (*Backend)(nil)
@@ -37,7 +40,7 @@ func New(last time.Time) *Backend {
 
 // Options are those of a server that can be asked everything.
 func (b *Backend) Options(log *slog.Logger) httpapi.Options {
-	return httpapi.Options{Log: log, Violations: b, Readiness: b, Exposure: b, Identities: b, Inventory: b, History: b}
+	return httpapi.Options{Log: log, Violations: b, Readiness: b, Exposure: b, Identities: b, Inventory: b, History: b, Decider: b, Claimer: b}
 }
 
 // Status implements httpapi.StatusSource.

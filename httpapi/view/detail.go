@@ -46,21 +46,25 @@ func (x *Index) Ref(n int32) Ref {
 
 // Detail is the panel of one box.
 type Detail struct {
-	ID         string             `json:"id"`
-	Kind       Kind               `json:"kind"`
-	Name       string             `json:"name"`
-	Why        string             `json:"why,omitempty"` // why it is a group of its own
-	Priority   topology.Priority  `json:"priority"`
-	Nodes      int                `json:"nodes"`
-	Members    []Ref              `json:"members"`            // at most 200
-	Findings   []topology.Finding `json:"findings,omitempty"` // at most 5
-	Labels     []LabelCount       `json:"labels"`             // over the members
-	Proposals  []Proposal         `json:"proposals"`          // at most 200
-	Clients    []Neighbour        `json:"clients"`            // who uses it, busiest first
-	ClientsAll int                `json:"clientsTotal"`
-	Servers    []Neighbour        `json:"servers"` // what it uses
-	ServersAll int                `json:"serversTotal"`
-	Serves     []ServiceUse       `json:"serves"` // what it offers, most used first
+	ID       string            `json:"id"`
+	Kind     Kind              `json:"kind"`
+	Name     string            `json:"name"`
+	Why      string            `json:"why,omitempty"` // why it is a group of its own
+	Priority topology.Priority `json:"priority"`
+	Nodes    int               `json:"nodes"`
+	// Application is the id of the application this is, for decisions about it;
+	// Pinned says that a person accepted it as it is.
+	Application string             `json:"application,omitempty"`
+	Pinned      bool               `json:"pinned,omitempty"`
+	Members     []Ref              `json:"members"`            // at most 200
+	Findings    []topology.Finding `json:"findings,omitempty"` // at most 5
+	Labels      []LabelCount       `json:"labels"`             // over the members
+	Proposals   []Proposal         `json:"proposals"`          // at most 200
+	Clients     []Neighbour        `json:"clients"`            // who uses it, busiest first
+	ClientsAll  int                `json:"clientsTotal"`
+	Servers     []Neighbour        `json:"servers"` // what it uses
+	ServersAll  int                `json:"serversTotal"`
+	Serves      []ServiceUse       `json:"serves"` // what it offers, most used first
 	// Of a single node only.
 	Addrs []netip.Addr    `json:"addrs,omitempty"`
 	Names []string        `json:"names,omitempty"` // seen on the wire
@@ -148,7 +152,8 @@ func (d *Detail) describe(x *Index, members []int32, keys []string) {
 			d.Name, d.Why = x.Map.Roles[r].Name, x.Map.Roles[r].Why
 		}
 	case g.kind == KindApplication:
-		d.Why = x.Map.Applications[x.app(n)].Why
+		app := &x.Map.Applications[x.app(n)]
+		d.Why, d.Application, d.Pinned = app.Why, app.ID, app.Pinned
 	case g.kind == KindInfrastructure:
 		d.Why = x.Map.Infrastructure[x.finding[n]].Why
 	case g.kind == KindDomains:

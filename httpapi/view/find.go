@@ -164,6 +164,21 @@ func (x *Index) Nodes(id string, keys []string) []topology.Node {
 	return out
 }
 
+// Clients counts the nodes that use n, or that n uses when nobody does: scanners and
+// collectors are shared the other way round.
+func (x *Index) Clients(n int32) int {
+	seen := map[int32]bool{}
+	for _, i := range x.in(n) {
+		seen[x.Map.Graph.Deps[i].Client] = true
+	}
+	if len(seen) == 0 {
+		for _, d := range x.out(n) {
+			seen[d.Server] = true
+		}
+	}
+	return len(seen)
+}
+
 // ListProposals returns a page of the label proposals for one key ("" for every
 // key), most certain first, and how many there are.
 func (x *Index) ListProposals(key string, skip, limit int) ([]Proposal, int) {

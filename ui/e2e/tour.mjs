@@ -78,11 +78,27 @@ await run(page, out, [
   }],
   ['links are judged by a draft', async () => {
     await page.goto(`${full}/map`)
-    await page.getByLabel('Judge by').selectOption('service')
+    await page.getByLabel('Try rules').selectOption('service')
     await page.locator('.link.blocked').first().waitFor({ state: 'attached' })
     check(/144 dependencies blocked/.test(await page.locator('.drawn').textContent()), 'what the draft blocks should be counted')
     await shot('judged')
     await accessible('judged map')
+    await page.locator('path.hit[data-link="app:climate-prod→app:point-of-sale-prod"]').dispatchEvent('click')
+    await panel.locator('.verdict.blocked').first().waitFor()
+  }],
+  ['boxes are shaded by blast radius and by readiness', async () => {
+    await page.goto(`${full}/map?draft=service`)
+    await page.getByLabel('Shade by').selectOption('reach')
+    await page.locator('.box[class*="heat-"]').first().waitFor()
+    check(/\d+ % → [\d.]+ % of the others/.test(await page.locator('.exposure').innerText()), 'the estate’s blast radius should be told')
+    await shot('shaded-reach')
+    await accessible('blast radius map')
+    await page.getByLabel('Shade by').selectOption('readiness')
+    await box('app:payments-prod').getByText('2.5 at risk').waitFor()
+    await shot('shaded-readiness')
+    await page.goBack()
+    await page.locator('.exposure').waitFor()
+    await page.goto(`${full}/map?draft=service`)
     await page.locator('path.hit[data-link="app:climate-prod→app:point-of-sale-prod"]').dispatchEvent('click')
     await panel.locator('.verdict.blocked').first().waitFor()
   }],
@@ -94,8 +110,32 @@ await run(page, out, [
   }],
   ['labels are accepted', async () => {
     await page.goto(`${full}/map?box=app%3Acustomers-prod`)
-    await panel.getByRole('button', { name: 'Accept' }).first().click()
-    await panel.getByText(/accepted/).waitFor()
+    await panel.getByRole('button', { name: 'Accept', exact: true }).first().click()
+    await panel.getByText(/labels? accepted/).waitFor()
+  }],
+  ['an application is accepted under another name', async () => {
+    await panel.getByRole('button', { name: 'Rename…' }).click()
+    await panel.getByLabel('Name of the application').fill('Clients')
+    const [sent] = await Promise.all([page.waitForRequest('**/api/v1/map/application'), panel.getByRole('button', { name: 'Accept under this name' }).click()])
+    check(sent.postData() === '{"application":"customers-prod","pin":true,"name":"Clients"}', `sent ${sent.postData()}`)
+  }],
+  ['a workload has a past', async () => {
+    await page.goto(`${full}/map?box=node%3Apayments-db-prod-001&focus=node%3Apayments-db-prod-001`)
+    await panel.getByRole('heading', { name: 'Over time' }).waitFor()
+    await panel.getByText('sshd.service').waitFor()
+    await shot('workload')
+    await accessible('workload panel')
+  }],
+  ['an address is claimed', async () => {
+    await page.goto(`${full}/inventory?tab=unclaimed`)
+    await page.getByRole('button', { name: 'Claim', exact: true }).first().click()
+    await page.getByLabel('Name', { exact: true }).fill('printer')
+    await page.getByLabel('Application').fill('office')
+    const [sent] = await Promise.all([page.waitForRequest('**/api/v1/map/claim'), page.getByRole('button', { name: /^Claim 10/ }).click()])
+    check(sent.postData() === '{"node":"office-desktop-prod-120","name":"printer","labels":{"app":"office","role":"desktop","env":"prod"}}', `sent ${sent.postData()}`)
+    await page.getByText(/^10.* is claimed/).waitFor()
+    await shot('claimed')
+    await page.goto(`${full}/map?box=app%3Acustomers-prod`)
   }],
   ['only the neighbourhood, then everything', async () => {
     await panel.getByRole('button', { name: 'Neighbourhood' }).click()
@@ -190,6 +230,21 @@ await run(page, out, [
     await accessible('labels')
     await page.getByRole('button', { name: 'Accept all' }).first().click()
     await page.getByText(/60 labels accepted/).waitFor()
+  }],
+  ['what to look at, and what is shared', async () => {
+    await page.getByRole('tab', { name: 'To look at' }).click()
+    await page.getByText('old-fileserver').waitFor()
+    await accessible('hygiene')
+    await page.keyboard.press('ArrowRight')
+    await page.getByRole('link', { name: 'dns-001' }).waitFor()
+    await shot('infrastructure')
+    await accessible('infrastructure')
+    await page.getByLabel('What dns-001 is').selectOption('directory')
+    await page.getByRole('row', { name: /dns-001/ }).getByRole('button', { name: 'Accepted' }).waitFor()
+    await page.getByRole('row', { name: /dns-002/ }).getByRole('button', { name: 'Not shared' }).click()
+    await page.getByRole('heading', { name: /Not shared, you said/ }).waitFor()
+    await page.goBack()
+    await page.getByText('old-fileserver').waitFor()
   }],
   ['rules with their evidence', async () => {
     await page.getByRole('link', { name: 'Rules' }).click()

@@ -1,10 +1,12 @@
+import { useState } from 'react'
 import { queryString } from '../../api/client'
-import type { Inventory } from '../../api/types'
+import type { Inventory, Unclaimed as Address } from '../../api/types'
+import { ClaimForm } from '../../parts/ClaimForm'
 import { Empty } from '../../parts/States'
 import { count } from '../../words'
 
 /** Addresses inside that were seen and that no workload claims. */
-export function Unclaimed({ data }: { data: Inventory; onDone: () => void }) {
+export function Unclaimed({ data, onDone }: { data: Inventory; onDone: () => void }) {
   if (data.unclaimed.length === 0) {
     return (
       <Empty title="Every address is claimed">
@@ -22,31 +24,56 @@ export function Unclaimed({ data }: { data: Inventory; onDone: () => void }) {
               <th scope="col">Address</th>
               <th scope="col">Known as</th>
               <th scope="col">Looks like</th>
+              <th scope="col">
+                <span className="unseen">Claim</span>
+              </th>
             </tr>
           </thead>
           <tbody>
             {data.unclaimed.map((u) => (
-              <tr key={u.id}>
-                <td className="mono">
-                  <a href={`/map${queryString({ box: u.id, focus: u.id })}`}>{u.addrs?.[0] ?? u.name}</a>
-                </td>
-                <td>{u.names.slice(0, 3).join(', ')}</td>
-                <td>
-                  <span className="selector">
-                    {Object.entries(u.labels).map(([k, v]) => (
-                      <span key={k} className="label">
-                        <span>{k}</span>
-                        {v}
-                      </span>
-                    ))}
-                  </span>
-                </td>
-              </tr>
+              <Row key={u.id} u={u} onDone={onDone} />
             ))}
           </tbody>
         </table>
       </div>
       {data.unclaimedTotal > data.unclaimed.length ? <p className="note">{count(data.unclaimed.length)} of {count(data.unclaimedTotal)} are listed.</p> : null}
     </section>
+  )
+}
+
+function Row({ u, onDone }: { u: Address; onDone: () => void }) {
+  const [open, setOpen] = useState(false)
+  const address = u.addrs?.[0] ?? u.name
+  return (
+    <>
+      <tr>
+        <td className="mono">
+          <a href={`/map${queryString({ box: u.id, focus: u.id })}`}>{address}</a>
+        </td>
+        <td>{u.names.slice(0, 3).join(', ')}</td>
+        <td>
+          <span className="selector">
+            {Object.entries(u.labels).map(([k, v]) => (
+              <span key={k} className="label">
+                <span>{k}</span>
+                {v}
+              </span>
+            ))}
+          </span>
+        </td>
+        <td className="num">
+          <button type="button" className="button" aria-expanded={open} onClick={() => setOpen(!open)}>
+            Claim
+          </button>
+        </td>
+      </tr>
+      {open ? (
+        <tr>
+          <td colSpan={4}>
+            <ClaimForm node={u.id.replace(/^node:/, '')} address={address} name={u.names[0] ?? ''} labels={u.labels} onDone={onDone} />
+          </td>
+        </tr>
+      ) : null}
+    </>
   )
 }

@@ -2,14 +2,66 @@ import { useState } from 'react'
 import { ApiError, get, post } from '../../api/client'
 import { useResource } from '../../api/useResource'
 import type { ProposalGroup } from '../../api/types'
+import { History } from '../../parts/History'
 import { Empty, Failed, Loading } from '../../parts/States'
+import { Tabs } from '../../parts/Tabs'
 import { useAddress } from '../../url'
 import { count, many } from '../../words'
+import { Hygiene } from './Hygiene'
+import { Infrastructure } from './Infrastructure'
 
 const choices = [50, 70, 80, 90, 95] as const
 
-/** Labels that the mapper proposes, reviewed label by label. */
+const tabs = ['proposals', 'hygiene', 'infrastructure', 'history'] as const
+
+/** What each workload is: proposals to review, what is wrong, what is shared, and who decided what. */
 export function LabelsPage() {
+  const [address, change] = useAddress()
+  const tab = tabs.find((t) => t === address.query.get('tab')) ?? 'proposals'
+  return (
+    <div className="page">
+      <header className="page-head">
+        <div>
+          <h1>Labels</h1>
+          <p className="lead">What the traffic says about workloads nobody has labelled. Your word always wins, and stays.</p>
+        </div>
+      </header>
+      <Tabs
+        label="Labels"
+        current={tab}
+        onChange={(t) => change({ tab: t === 'proposals' ? undefined : t })}
+        tabs={[
+          { id: 'proposals', text: 'Proposals' },
+          { id: 'hygiene', text: 'To look at' },
+          { id: 'infrastructure', text: 'Shared infrastructure' },
+          { id: 'history', text: 'History' },
+        ]}
+      />
+      {tab === 'proposals' ? <ProposalsTab /> : null}
+      {tab === 'hygiene' ? <Hygiene /> : null}
+      {tab === 'infrastructure' ? <Infrastructure /> : null}
+      {tab === 'history' ? <Past /> : null}
+    </div>
+  )
+}
+
+function Past() {
+  return (
+    <>
+      <section className="card">
+        <h2>Labels</h2>
+        <History kind="labels" name="estate" what="a label" />
+      </section>
+      <section className="card">
+        <h2>Groups and shared infrastructure</h2>
+        <History kind="mapping" name="estate" what="groups or shared infrastructure" />
+      </section>
+    </>
+  )
+}
+
+/** Labels that the mapper proposes, reviewed label by label. */
+function ProposalsTab() {
   const [address, change] = useAddress()
   const sure = choices.find((c) => String(c) === address.query.get('sure')) ?? 80
   const key = address.query.get('key') ?? ''
@@ -21,12 +73,8 @@ export function LabelsPage() {
   const shown = data.groups.filter((g) => key === '' || g.key === key)
   const certain = shown.reduce((n, g) => n + g.sure, 0)
   return (
-    <div className="page" aria-busy={loading || review.busy}>
-      <header className="page-head">
-        <div>
-          <h1>Labels</h1>
-          <p className="lead">What the traffic says about workloads nobody has labelled. Your word always wins, and stays.</p>
-        </div>
+    <div aria-busy={loading || review.busy}>
+      <div className="bar-head">
         <label className="pick">
           <span>Key</span>
           <select value={key} onChange={(e) => change({ key: e.target.value })}>
@@ -49,7 +97,7 @@ export function LabelsPage() {
         <button type="button" className="button primary" disabled={review.busy || certain === 0} onClick={() => void review.decide(shown, sure, true)}>
           Accept the {count(certain)} sure ones
         </button>
-      </header>
+      </div>
       {review.message ? <p role="status">{review.message}</p> : null}
       {shown.length === 0 ? (
         <Empty title="Nothing to review">

@@ -3,6 +3,7 @@ import type { Box } from '../../api/types'
 import { PriorityMark } from '../../parts/PriorityMark'
 import { count, infraName, many, middle, title } from '../../words'
 import { KindIcon } from './KindIcon'
+import { heat, shadeWords } from './shade'
 import type { Lit, Selection } from './selection'
 
 interface Props {
@@ -23,6 +24,8 @@ export const BoxShape = memo(function BoxShape({ box, index, lit, selection, onS
   if (chosen) classes.push('chosen')
   if (lit !== null && !lit.boxes.has(index)) classes.push('dim')
   if (box.parent < 0) classes.push('outer')
+  const warmth = heat(box)
+  if (warmth !== null) classes.push(`heat-${warmth}`)
   const name = nameOf(box)
   return (
     <div
@@ -50,7 +53,7 @@ export const BoxShape = memo(function BoxShape({ box, index, lit, selection, onS
           <span className="text">{name}</span>
           {box.priority === 'critical' || box.priority === 'high' ? <PriorityMark priority={box.priority} /> : null}
         </span>
-        <Meta box={box} />
+        {warmth === null ? <Meta box={box} /> : <span className="meta">{shadeWords(box)}</span>}
         <span className="unseen">
           {' '}
           {kindName(box)}, priority {box.priority}

@@ -4,7 +4,9 @@ import { BoxShape } from './BoxShape'
 import { around, centreOn, fit, follow, keepInSight, seeAll, zoomAt, type Camera } from './camera'
 import { Links } from './Links'
 import { Legend } from './Legend'
+import type { Shade } from './query'
 import { litBy, litByTrace, type Selection, type Trace } from './selection'
+import { ShadeLegend } from './shade'
 
 interface Props {
   view: View
@@ -15,6 +17,8 @@ interface Props {
   trace: Trace | null
   /** Links are coloured by what a draft would do with them. */
   judged: boolean
+  /** What the boxes show by their colour. */
+  shade: Shade
   /** What stands beside the legend. */
   footer: ReactNode
   /** Box to bring into view, changed by search and by keyboard. */
@@ -22,7 +26,7 @@ interface Props {
 }
 
 /** The drawing: zones, boxes and links under a camera moved by mouse, touch and keys. */
-export function Canvas({ view, selection, onSelect, onToggle, trace, judged, footer, seek }: Props) {
+export function Canvas({ view, selection, onSelect, onToggle, trace, judged, shade, footer, seek }: Props) {
   const screen = useRef<HTMLDivElement>(null)
   const [camera, setCamera] = useState<Camera>({ x: 0, y: 0, zoom: 1 })
   const [hover, setHover] = useState<Selection>(null)
@@ -71,7 +75,7 @@ export function Canvas({ view, selection, onSelect, onToggle, trace, judged, foo
   return (
     <div
       ref={screen}
-      className={`canvas${dragging ? ' dragging' : ''}${judged ? ' judged' : ''}${distance}`}
+      className={`canvas${dragging ? ' dragging' : ''}${judged ? ' judged' : ''}${shade === 'priority' ? '' : ' shaded'}${distance}`}
       role="group"
       aria-label="Dependency map. Arrow keys move, plus and minus zoom, 0 shows everything."
       tabIndex={-1}
@@ -90,7 +94,7 @@ export function Canvas({ view, selection, onSelect, onToggle, trace, judged, foo
             <BoxShape key={box.id} box={box} index={i} lit={lit} selection={selection} onSelect={onSelect} onToggle={toggle} onHover={setHover} />
           ) : null,
         )}
-        <Links view={view} lit={lit} selection={selection} onSelect={onSelect} onHover={setHover} />
+        <Links view={view} lit={lit} selection={selection} scale={distance === ' far' ? 2.1 : distance === ' mid' ? 1.5 : 1} onSelect={onSelect} onHover={setHover} />
         {view.boxes.map((box, i) =>
           box.open ? null : (
             <BoxShape key={box.id} box={box} index={i} lit={lit} selection={selection} onSelect={onSelect} onToggle={toggle} onHover={setHover} />
@@ -99,6 +103,7 @@ export function Canvas({ view, selection, onSelect, onToggle, trace, judged, foo
       </div>
       <div className="footer">
         <Legend judged={judged} chosen={lit !== null} traced={trace !== null} />
+        {shade === 'priority' ? null : <ShadeLegend shade={shade} exposure={view.exposure} />}
         {footer}
       </div>
       <div className="zoomer" role="toolbar" aria-label="Zoom">

@@ -1,22 +1,28 @@
 import { memo, useMemo } from 'react'
 import type { Link, View } from '../../api/types'
 import { count, shortService } from '../../words'
-import { presence, route, weight, type Curve } from './route'
+import { placeLabels, presence, route, weight, type Curve } from './route'
 import type { Lit, Selection } from './selection'
 
 interface Props {
   view: View
   lit: Lit | null
   selection: Selection
+  /** How much larger than the drawing labels are, so that they can be read from afar. */
+  scale: number
   onSelect: (s: Selection) => void
   onHover: (s: Selection) => void
 }
 
 /** All links of the drawing, and labels for those that stand out. */
-export const Links = memo(function Links({ view, lit, selection, onSelect, onHover }: Props) {
+export const Links = memo(function Links({ view, lit, selection, scale, onSelect, onHover }: Props) {
   const curves = useMemo(() => route(view.boxes, view.links, obstaclesOf(view)), [view])
   const most = Math.max(1, ...view.links.map((l) => l.flows))
   const order = useMemo(() => paintOrder(view.links.length, lit), [view, lit])
+  const tags = labelled(lit, selection)
+  const texts = tags.map((i) => textOf(view.links[i]!))
+  const closed = view.boxes.filter((b) => !b.open)
+  const spots = placeLabels(tags.map((i) => curves[i]!), texts.map(widthOf), closed, scale)
   return (
     <svg className="links" width={view.size.w} height={view.size.h} aria-hidden="true">
       {order.map((i) => (
@@ -27,9 +33,10 @@ export const Links = memo(function Links({ view, lit, selection, onSelect, onHov
           <path className="stroke" d={c.d} />
         </g>
       ))}
-      {labelled(lit, selection).map((i) => (
-        <Label key={`l${i}`} link={view.links[i]!} curve={curves[i]!} how={lit?.links.get(i) ?? 'self'} />
-      ))}
+      {tags.map((i, k) => {
+        const spot = spots[k]
+        return spot ? <Label key={`l${i}`} text={texts[k]!} at={spot} how={lit?.links.get(i) ?? 'self'} /> : null
+      })}
     </svg>
   )
 })
@@ -57,7 +64,7 @@ function labelled(lit: Lit | null, selection: Selection): number[] {
   return [...lit.links].filter(([, how]) => link || how !== 'self').map(([i]) => i).slice(0, mostLabels)
 }
 
-interface ShapeProps extends Props {
+interface ShapeProps extends Omit<Props, 'scale'> {
   link: Link
   curve: Curve
   how: 'out' | 'in' | 'self' | 'trace' | undefined
@@ -85,15 +92,22 @@ function LinkShape({ link, curve, view, how, dim, most, onSelect, onHover }: Omi
   )
 }
 
-function Label({ link, curve, how }: { link: Link; curve: Curve; how: 'out' | 'in' | 'self' | 'trace' }) {
+function textOf(link: Link): string {
   const first = link.services[0]
-  if (!first) return null
+  if (!first) return ''
   const more = link.kinds - 1
   const blocked = link.blocked ? ` · ${link.blocked === link.dependencies ? 'blocked' : `${count(link.blocked)} of ${count(link.dependencies)} blocked`}` : ''
-  const text = `${shortService(first.service)}${more > 0 ? ` +${more}` : ''} · ${count(link.flows)}${blocked}`
-  const width = text.length * 6.4 + 16
+  return `${shortService(first.service)}${more > 0 ? ` +${more}` : ''} · ${count(link.flows)}${blocked}`
+}
+
+function widthOf(text: string): number {
+  return text.length * 6.4 + 16
+}
+
+function Label({ text, at, how }: { text: string; at: { x: number; y: number }; how: 'out' | 'in' | 'self' | 'trace' }) {
+  const width = widthOf(text)
   return (
-    <g className={`tag ${how}`} transform={`translate(${curve.middle.x} ${curve.middle.y})`}>
+    <g className={`tag ${how}`} transform={`translate(${at.x} ${at.y})`}>
       <g>
         <rect x={-width / 2} y={-10} width={width} height={20} rx={10} />
         <text textAnchor="middle" dy="4">

@@ -7,7 +7,7 @@ import { useAddress } from '../../url'
 import { Canvas } from './Canvas'
 import { LinkPanel } from './LinkPanel'
 import { Matrix } from './Matrix'
-import { draftOf, isMatrix, mapQuery, scopeQuery } from './query'
+import { draftOf, isMatrix, mapQuery, scopeQuery, shadeOf } from './query'
 import { NodePanel } from './NodePanel'
 import type { Selection, Trace } from './selection'
 import { Drawn, Toolbar } from './Toolbar'
@@ -55,7 +55,7 @@ export function MapPage() {
   return (
     <div className={`map-page${selection ? ' with-panel' : ''}`}>
       <Toolbar view={view} query={address.query} onChange={change} onFind={find} />
-      {view.boxes.length === 0 ? <Nothing view={view} onAll={() => change({ since: undefined, until: undefined, focus: undefined })} /> : isMatrix(address.query) ? <Matrix view={view} selection={selection} onSelect={select} judged={address.query.has('draft')} footer={<Drawn view={view} loading={loading} />} /> : <Canvas view={view} selection={selection} onSelect={select} onToggle={toggle} trace={selection === null ? null : trace} judged={address.query.has('draft')} footer={<Drawn view={view} loading={loading} />} seek={seek} />}
+      {view.boxes.length === 0 ? <Nothing view={view} onAll={() => change({ since: undefined, until: undefined, focus: undefined })} /> : isMatrix(address.query) ? <Matrix view={view} selection={selection} onSelect={select} judged={address.query.has('draft')} footer={<Drawn view={view} loading={loading} />} /> : <Canvas view={view} selection={selection} onSelect={select} onToggle={toggle} trace={selection === null ? null : trace} judged={address.query.has('draft')} shade={shadeOf(address.query)} footer={<Drawn view={view} loading={loading} />} seek={seek} />}
       {error ? <p className="toast" role="alert">{error.message}</p> : null}
       {selection === null ? null : (
         <aside className="panel" aria-label="Details" key={JSON.stringify(selection)}>

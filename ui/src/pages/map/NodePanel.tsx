@@ -2,9 +2,13 @@ import { useState } from 'react'
 import { get } from '../../api/client'
 import { useResource } from '../../api/useResource'
 import type { Detail, Neighbour, View } from '../../api/types'
+import { ClaimForm } from '../../parts/ClaimForm'
+import { FindingActions } from '../../parts/FindingActions'
 import { PriorityMark } from '../../parts/PriorityMark'
 import { Failed, Loading } from '../../parts/States'
 import { count, infraName, many, service, shortService, title } from '../../words'
+import { GroupActions } from './GroupActions'
+import { IdentitySection } from './IdentitySection'
 import { Proposals } from './Proposals'
 import type { Scope } from './query'
 import { ReachPanel } from './ReachPanel'
@@ -55,11 +59,15 @@ export function NodePanel({ id, scope, onSelect, onFind, onFocus, trace, onTrace
         </div>
       </header>
       {reaching && start ? <ReachPanel from={start} scope={scope} trace={trace} onTrace={onTrace} /> : null}
+      {d.application ? <GroupActions key={d.application} d={d} onDone={reload} /> : null}
       <Identity d={d} />
+      <Finding d={d} onDone={reload} />
+      {d.kind === 'address' && d.nodes === 1 ? <Claim d={d} onDone={reload} /> : null}
       {d.proposals.length > 0 ? <Proposals proposals={d.proposals} onDone={reload} /> : null}
       <Serves d={d} />
       <Neighbours heading="Used by" list={d.clients} total={d.clientsTotal} onOpen={(n) => onSelect({ from: n.id, to: id })} />
       <Neighbours heading="Uses" list={d.servers} total={d.serversTotal} onOpen={(n) => onSelect({ from: id, to: n.id })} />
+      {d.nodes === 1 && (d.kind === 'workload' || d.kind === 'address') ? <IdentitySection id={id} scope={scope} /> : null}
       {d.nodes > 1 ? <Members d={d} onSelect={onFind} /> : null}
     </>
   )
@@ -108,6 +116,46 @@ function Identity({ d }: { d: Detail }) {
           ))}
         </ul>
       ) : null}
+    </section>
+  )
+}
+
+/** Why it is kept out of applications, and a person's word on it. */
+function Finding({ d, onDone }: { d: Detail; onDone: () => void }) {
+  const f = d.findings?.[0]
+  const single = d.nodes === 1 ? d.members[0] : undefined
+  const { data } = useResource(f && single ? 'infrastructure' : null, (signal) => get('/api/v1/map/infrastructure', {}, signal))
+  if (!f) return null
+  if (!single) {
+    return (
+      <section>
+        <a href="/labels?tab=infrastructure">Review what is shared infrastructure</a>
+      </section>
+    )
+  }
+  const known = data?.findings.find((x) => x.node.id === single.id)
+  return (
+    <section>
+      <h3>Shared infrastructure</h3>
+      <FindingActions node={single.id.replace(/^node:/, '')} name={single.name} kind={f.kind} kinds={data?.kinds ?? []} accepted={known?.decided === 'accepted'} onDone={onDone} />
+    </section>
+  )
+}
+
+function Claim({ d, onDone }: { d: Detail; onDone: () => void }) {
+  const [open, setOpen] = useState(false)
+  const node = d.members[0]?.id.replace(/^node:/, '') ?? ''
+  const proposed = Object.fromEntries(d.labels.map((l) => [l.key, l.value]))
+  return (
+    <section>
+      <h3>Nobody claims this address</h3>
+      {open ? (
+        <ClaimForm node={node} address={d.addrs?.[0] ?? d.name} name={d.names?.[0] ?? ''} labels={proposed} onDone={onDone} />
+      ) : (
+        <button type="button" className="button" onClick={() => setOpen(true)}>
+          Say whose it is
+        </button>
+      )}
     </section>
   )
 }

@@ -54,7 +54,7 @@ export function Search({ query, onFind }: { query: URLSearchParams; onFind: (pat
         aria-controls="search-hits"
         aria-activedescendant={hits[at] ? `hit-${at}` : undefined}
         aria-label="Search by name, address or label"
-        placeholder="Search name, address, label   /"
+        placeholder="Name, address, label   /"
         value={text}
         onChange={(e) => {
           setText(e.target.value)

@@ -1,8 +1,8 @@
 import type { View } from '../../api/types'
 import { levels } from '../../parts/LevelPick'
-import { count } from '../../words'
+import { count, time } from '../../words'
 import type { Change } from '../../url'
-import { infraOf } from './query'
+import { infraOf, shadeOf } from './query'
 import { Search } from './Search'
 
 interface Props {
@@ -13,11 +13,11 @@ interface Props {
 }
 
 const windows = [
-  ['', 'All recorded'],
-  ['1h', 'Last hour'],
-  ['24h', 'Last day'],
-  ['7d', 'Last 7 days'],
-  ['30d', 'Last 30 days'],
+  ['', 'everything'],
+  ['1h', 'last hour'],
+  ['24h', 'last day'],
+  ['7d', 'last 7 days'],
+  ['30d', 'last 30 days'],
 ] as const
 
 /** Search, what to group by, which window, infrastructure, and how much of the estate is drawn. */
@@ -57,17 +57,26 @@ export function Toolbar({ view, query, onChange, onFind }: Props) {
           <option value="">–</option>
           <option value="24h">a day</option>
           <option value="7d">a week</option>
+          {['', '24h', '7d'].includes(query.get('newSince') ?? '') ? null : <option value={query.get('newSince') ?? ''}>{time(query.get('newSince') ?? '').slice(0, 10)}</option>}
         </select>
       </label>
-      <label className="pick">
-        <span>Judge by</span>
-        <select value={query.get('draft') ?? ''} onChange={(e) => onChange({ draft: e.target.value })} title="Colour links by what the recommended rules would do">
-          <option value="">nothing</option>
+      <label className="pick" title="Colour links by what the recommended rules would do">
+        <span>Try rules</span>
+        <select value={query.get('draft') ?? ''} onChange={(e) => onChange({ draft: e.target.value })}>
+          <option value="">none</option>
           {levels.map(([value, text]) => (
             <option key={value} value={value}>
-              {text.toLowerCase()} rules
+              {text.toLowerCase()}
             </option>
           ))}
+        </select>
+      </label>
+      <label className="pick" title="What the colour of a box means">
+        <span>Shade by</span>
+        <select value={shadeOf(query)} onChange={(e) => onChange({ shade: e.target.value === 'priority' ? undefined : e.target.value })}>
+          <option value="priority">priority</option>
+          <option value="reach">blast radius</option>
+          <option value="readiness">readiness</option>
         </select>
       </label>
       <div className="levels small" role="radiogroup" aria-label="Show as">
@@ -93,12 +102,12 @@ export function Toolbar({ view, query, onChange, onFind }: Props) {
   )
 }
 
-/** "34 boxes for 9,800 workloads": nothing is hidden without saying so. */
+/** "34 of 9,800": nothing is hidden without saying so. */
 export function Drawn({ view, loading }: { view: View; loading: boolean }) {
   const c = view.count
   return (
     <p className="drawn" aria-live="polite">
-      <strong>{count(c.shown)}</strong> boxes for <strong>{count(c.nodes)}</strong> hosts
+      <strong>{count(c.shown)}</strong> {c.shown === 1 ? 'box' : 'boxes'} for <strong>{count(c.nodes)}</strong> hosts
       {c.crowded ? <span className="warn"> · too many to draw: the largest are shown</span> : null}
       {c.blocked > 0 ? <span className="warn"> · {count(c.blocked)} dependencies blocked</span> : null}
       {c.new > 0 ? <span className="fresh"> · {count(c.new)} new</span> : null}

@@ -3,8 +3,9 @@ import type { Box, Link, View } from '../../api/types'
 import { around, centreOn, fit, follow, keepInSight, seeAll, zoomAt } from './camera'
 import { cellSize, gridOf, step, strength } from './matrix'
 import { bySameLabel } from './Proposals'
-import { presence, route, sides, weight } from './route'
+import { placeLabels, presence, route, sides, weight } from './route'
 import { litBy, litByTrace, same } from './selection'
+import { heat, shadeWords } from './shade'
 
 const at = (x: number, y: number, w = 100, h = 50) => ({ x, y, w, h })
 
@@ -30,7 +31,21 @@ describe('route', () => {
   })
   it('answers for every wire, even to boxes that are not there', () => {
     const curves = route([at(0, 0)], [{ from: 0, to: 7 }])
-    expect(curves).toEqual([{ d: '', middle: { x: 0, y: 0 } }])
+    expect(curves).toEqual([{ d: '', middle: { x: 0, y: 0 }, spots: [] }])
+  })
+  it('goes beside boxes in its way down', () => {
+    const boxes = [at(0, 0), at(0, 200), at(0, 400)]
+    const behind = route(boxes, [{ from: 0, to: 2 }])[0]!
+    const beside = route(boxes, [{ from: 0, to: 2 }], [0, 1, 2])[0]!
+    const inside = (p: { x: number; y: number }) => p.x > 0 && p.x < boxes[1]!.w && p.y > 200 && p.y < 200 + boxes[1]!.h
+    expect(inside(behind.middle)).toBe(true)
+    expect(beside.spots.some(inside)).toBe(false)
+  })
+  it('puts labels where nothing else is', () => {
+    const boxes = [at(0, 0), at(500, 0), at(500, 20)]
+    const curves = route(boxes, [{ from: 0, to: 1 }, { from: 0, to: 2 }])
+    const [p, q] = placeLabels(curves, [90, 90], boxes)
+    expect(Math.abs(p!.x - q!.x) >= 90 || Math.abs(p!.y - q!.y) >= 22).toBe(true)
   })
   it('goes around boxes in its way', () => {
     const boxes = [at(0, 100), at(300, 100), at(600, 100)]
@@ -142,11 +157,28 @@ describe('matrix', () => {
   })
   it('keeps cells large enough to point at', () => {
     const many = { rows: Array.from({ length: 2000 }, (_, i) => i), columns: [1], cells: new Map() }
-    expect(cellSize(many, 1000, 800)).toBe(3)
+    expect(cellSize(many, 1000, 800)).toBe(12)
     expect(cellSize(grid, 1000, 800)).toBe(22)
   })
   it('draws rare use faintly, not invisibly', () => {
     expect(strength({ ...link(0, 1), flows: 0 }, 1e6)).toBeCloseTo(0.15)
     expect(strength({ ...link(0, 1), flows: 1e6 }, 1e6)).toBeCloseTo(1)
+  })
+})
+
+describe('shade', () => {
+  it('goes by the draft where there is one, in five steps with words', () => {
+    const cases: [Pick<Box, 'spread' | 'waiting'>, number | null, string][] = [
+      [{}, null, ''],
+      [{ spread: { today: 0 } }, 0, 'reaches 0 %'],
+      [{ spread: { today: 0.714 } }, 4, 'reaches 71 %'],
+      [{ spread: { today: 0.714, draft: 0.031 } }, 1, '71 % → 3.1 %'],
+      [{ waiting: { policy: 'p', atRisk: 0, coverage: 1, halveAfterDays: 0, horizonDays: 30 } }, 0, 'ready'],
+      [{ waiting: { policy: 'p', atRisk: 2.49, coverage: 1, halveAfterDays: 5, horizonDays: 30 } }, 2, '2.5 at risk'],
+    ]
+    for (const [box, step, words] of cases) {
+      expect(heat(box)).toBe(step)
+      expect(shadeWords(box)).toBe(words)
+    }
   })
 })

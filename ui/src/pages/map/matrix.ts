@@ -24,10 +24,10 @@ export function gridOf(view: View): Grid {
   return { rows, columns, cells }
 }
 
-/** Cell size in CSS pixels: as large as fits, and large enough to point at. */
+/** Cell size in CSS pixels: as large as fits, and large enough to point at and to be named; what does not fit is scrolled to. */
 export function cellSize(grid: Grid, width: number, height: number): number {
   const fits = Math.min(width / Math.max(1, grid.columns.length), height / Math.max(1, grid.rows.length))
-  return Math.max(3, Math.min(22, Math.floor(fits)))
+  return Math.max(12, Math.min(22, Math.floor(fits)))
 }
 
 /** How strong a cell is drawn, 0.15 to 1: the logarithm of flows. */

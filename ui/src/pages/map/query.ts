@@ -22,6 +22,14 @@ export function draftOf(q: URLSearchParams): { draft?: Level } {
   return v === 'ringfence' || v === 'tier' || v === 'service' || v === 'workload' ? { draft: v } : {}
 }
 
+export type Shade = 'priority' | 'reach' | 'readiness'
+
+/** What the boxes show by their colour. */
+export function shadeOf(q: URLSearchParams): Shade {
+  const v = q.get('shade')
+  return v === 'reach' || v === 'readiness' ? v : 'priority'
+}
+
 export type InfraChoice = 'fold' | 'show' | 'hide'
 
 export function infraOf(q: URLSearchParams): InfraChoice {
@@ -30,7 +38,7 @@ export function infraOf(q: URLSearchParams): InfraChoice {
 }
 
 export function mapQuery(q: URLSearchParams) {
-  return { ...scopeQuery(q), ...optional(q, 'focus'), ...optional(q, 'newSince'), ...draftOf(q), expand: q.getAll('expand').sort(), infra: infraOf(q), ...(isMatrix(q) ? { as: 'matrix' as const } : {}) }
+  return { ...scopeQuery(q), ...optional(q, 'focus'), ...optional(q, 'newSince'), ...draftOf(q), ...(shadeOf(q) === 'priority' ? {} : { shade: shadeOf(q) }), expand: q.getAll('expand').sort(), infra: infraOf(q), ...(isMatrix(q) ? { as: 'matrix' as const } : {}) }
 }
 
 function optional<K extends string>(q: URLSearchParams, key: K): { [k in K]?: string } {

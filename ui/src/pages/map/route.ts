@@ -18,7 +18,9 @@ export interface Curve {
   /** SVG path data, the arrow head included. */
   d: string
   /** The middle of the curve, for a label. */
-  middle: { x: number; y: number }
+  middle: Point
+  /** Places along it where a label may stand, the best first. */
+  spots: readonly Point[]
 }
 
 type Side = 'left' | 'right' | 'top' | 'bottom'
@@ -76,7 +78,7 @@ export function route(boxes: readonly Rect[], wires: readonly Wire[], obstacles:
   }
   return wires.map((wire, i) => {
     const others = obstacles.filter((o) => o !== wire.from && o !== wire.to).map((o) => boxes[o]!)
-    return curve(starts[i], stops[i], around(starts[i], stops[i], others))
+    return curve(starts[i], stops[i], detour(starts[i], stops[i], others))
   })
 }
 
@@ -118,12 +120,27 @@ interface Point {
   y: number
 }
 
+/** Where a line must bend to pass beside boxes in its way. Lines from top to bottom are sideways ones turned by a corner. */
+function detour(a: Anchor | undefined, b: Anchor | undefined, boxes: readonly Rect[]): Point[] {
+  if (!a || !b || a.side === b.side) return []
+  if (!upright(a)) return around(a, b, boxes)
+  return around(turned(a), turned(b), boxes.map((o) => ({ x: o.y, y: o.x, w: o.h, h: o.w }))).map((p) => ({ x: p.y, y: p.x }))
+}
+
+function upright(a: Anchor): boolean {
+  return a.side === 'top' || a.side === 'bottom'
+}
+
+function turned(a: Anchor): Anchor {
+  const sides: Readonly<Record<Side, Side>> = { left: 'top', right: 'bottom', top: 'left', bottom: 'right' }
+  return { x: a.y, y: a.x, side: sides[a.side] }
+}
+
 const berth = 13 // px between a line and a box it goes around
 const mostDetours = 5
 
 /** Where a sideways line must bend to pass above or below boxes in its way, in the order of travel. */
-function around(a: Anchor | undefined, b: Anchor | undefined, boxes: readonly Rect[]): Point[] {
-  if (!a || !b || a.side === b.side || a.side === 'top' || a.side === 'bottom') return []
+function around(a: Anchor, b: Anchor, boxes: readonly Rect[]): Point[] {
   const [left, right] = a.x < b.x ? [a, b] : [b, a]
   const between = boxes.filter((o) => o.x > left.x - 4 && o.x + o.w < right.x + 4)
   const bends: Point[] = []
@@ -165,20 +182,21 @@ function hitAt(p: Point, q: Point, o: Rect): number | undefined {
   return undefined
 }
 
-/** Smooth pieces through the bends, level where they bend. */
-function through(from: Point, bends: readonly Point[], to: Point): string {
+/** Smooth pieces through the bends, level (or upright) where they bend. */
+function through(from: Point, bends: readonly Point[], to: Point, up: boolean): string {
   let at = from
   let d = ''
   for (const p of [...bends, to]) {
-    const mid = (at.x + p.x) / 2
-    d += at.y === p.y ? `L${r(p.x)} ${r(p.y)}` : `C${r(mid)} ${r(at.y)} ${r(mid)} ${r(p.y)} ${r(p.x)} ${r(p.y)}`
+    const mid = up ? (at.y + p.y) / 2 : (at.x + p.x) / 2
+    if (up) d += at.x === p.x ? `L${r(p.x)} ${r(p.y)}` : `C${r(at.x)} ${r(mid)} ${r(p.x)} ${r(mid)} ${r(p.x)} ${r(p.y)}`
+    else d += at.y === p.y ? `L${r(p.x)} ${r(p.y)}` : `C${r(mid)} ${r(at.y)} ${r(mid)} ${r(p.y)} ${r(p.x)} ${r(p.y)}`
     at = p
   }
   return d
 }
 
 function curve(a: Anchor | undefined, b: Anchor | undefined, bends: readonly Point[]): Curve {
-  if (!a || !b) return { d: '', middle: { x: 0, y: 0 } }
+  if (!a || !b) return { d: '', middle: { x: 0, y: 0 }, spots: [] }
   const [ax, ay] = heading[a.side]
   const [bx, by] = heading[b.side]
   const gap = 5 // the tip stops short of the box, so that it can be seen
@@ -190,11 +208,14 @@ function curve(a: Anchor | undefined, b: Anchor | undefined, bends: readonly Poi
   const c2 = { x: tip.x + bx * reach, y: tip.y + by * reach }
   const head = `M${r(tip.x + bx * 6 - by * 4)} ${r(tip.y + by * 6 - bx * 4)}L${r(tip.x)} ${r(tip.y)}L${r(tip.x + bx * 6 + by * 4)} ${r(tip.y + by * 6 + bx * 4)}`
   const bend = bends[Math.floor(bends.length / 2)]
-  if (bend) return { d: `M${r(a.x)} ${r(a.y)}${through(a, bends, tip)}${head}`, middle: bend }
-  return {
-    d: `M${r(a.x)} ${r(a.y)}C${r(c1.x)} ${r(c1.y)} ${r(c2.x)} ${r(c2.y)} ${r(tip.x)} ${r(tip.y)}${head}`,
-    middle: { x: (a.x + 3 * c1.x + 3 * c2.x + tip.x) / 8, y: (a.y + 3 * c1.y + 3 * c2.y + tip.y) / 8 },
+  if (bend) return { d: `M${r(a.x)} ${r(a.y)}${through(a, bends, tip, upright(a))}${head}`, middle: bend, spots: [bend, ...bends.filter((p) => p !== bend)] }
+  const at = (t: number): Point => {
+    const u = 1 - t
+    const mix = (p: number, q: number, s: number, e: number) => u * u * u * p + 3 * u * u * t * q + 3 * u * t * t * s + t * t * t * e
+    return { x: mix(a.x, c1.x, c2.x, tip.x), y: mix(a.y, c1.y, c2.y, tip.y) }
   }
+  const spots = [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82].map(at)
+  return { d: `M${r(a.x)} ${r(a.y)}C${r(c1.x)} ${r(c1.y)} ${r(c2.x)} ${r(c2.y)} ${r(tip.x)} ${r(tip.y)}${head}`, middle: spots[0]!, spots }
 }
 
 function r(n: number): number {
@@ -209,4 +230,25 @@ export function weight(flows: number): number {
 /** How clearly a link is drawn beside the busiest one: rare use stays visible, but behind. */
 export function presence(flows: number, most: number): number {
   return 0.32 + (0.43 * Math.log10(1 + flows)) / Math.log10(1 + Math.max(1, most))
+}
+
+/**
+ * Where labels of the given widths stand: each at the first of its curve's spots that
+ * no earlier label and no closed box takes; null where there is none. A single label
+ * always stands somewhere. scale is how much larger than the drawing the labels are.
+ */
+export function placeLabels(curves: readonly Curve[], widths: readonly number[], boxes: readonly Rect[], scale = 1): (Point | null)[] {
+  const taken: Rect[] = [...boxes]
+  return curves.map((c, i) => {
+    const w = widths[i]! * scale
+    const h = 22 * scale
+    const frame = (p: Point): Rect => ({ x: p.x - w / 2, y: p.y - h / 2, w, h })
+    const spot = c.spots.find((p) => !taken.some((o) => overlap(frame(p), o))) ?? (curves.length === 1 ? c.middle : null)
+    if (spot) taken.push(frame(spot))
+    return spot
+  })
+}
+
+function overlap(a: Rect, b: Rect): boolean {
+  return a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h
 }
