@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/mdlayher/netlink"
-	vnetlink "github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"github.com/bulkhead/bulkhead/flow"
@@ -30,13 +30,23 @@ type DiscoveryOptions struct {
 	Active time.Duration // a connection that lives longer is reported this often; 0 for 60 s
 	// Connections bounds those remembered; 0 for 131072.
 	Connections int
-	Now         func() time.Time // nil for time.Now
+	// Process names the local program at the client's (false) or the server's end
+	// (true) of a connection, as Processes.Of does; may be nil.
+	Process func(k flow.Key, inbound bool) string
+	// CPUShare is how much of one core may be used; 0 for 0.1. A connection costs
+	// about 8 µs (BenchmarkDiscovery). Beyond the share, what the kernel has to
+	// announce may be lost, which is counted.
+	CPUShare float64
+	Now      func() time.Time // nil for time.Now
 }
 
-// Discovery reports a host's own connections from the kernel's connection
-// tracking, without a tap. It is a task. Tracking is only on while some ruleset
-// asks for it, which every ruleset of nft.Compile does, an empty one too;
-// counters and times are there if nf_conntrack_acct and _timestamp are set.
+// Discovery reports a host's own connections, and on a router those it forwards,
+// from the kernel's connection tracking, without a tap. Who is the client is
+// certain, and the local program is known. It is a task.
+//
+// Tracking is only on while some ruleset asks for it, which every ruleset of
+// nft.Compile does, an empty one too (enforcer.Track); counters and times are there
+// if nf_conntrack_acct and _timestamp are set (enforcer.CountTraffic).
 type Discovery struct {
 	opts   DiscoveryOptions
 	sink   RecordSink
@@ -48,14 +58,19 @@ type Discovery struct {
 	stats DiscoveryStats
 
 	listening map[netip.AddrPort]bool // local TCP listeners; unspecified address for any
+	sockets   sockets
+	thrift    *thrift
 }
 
 // DiscoveryStats counts what a Discovery saw.
 type DiscoveryStats struct {
 	Records   uint64
-	Malformed uint64 // messages that could not be read
-	Lost      uint64 // times the kernel had to drop announcements
-	Overflow  uint64 // connections not remembered between dumps
+	Loopback  uint64        // records left out: the host with itself
+	Malformed uint64        // messages that could not be read
+	Lost      uint64        // times the kernel had to drop announcements
+	Overflow  uint64        // connections not remembered between dumps
+	Used      time.Duration // processor time
+	Rested    time.Duration // time spent waiting so as not to use more
 }
 
 // NewDiscovery prepares the task.
@@ -69,7 +84,11 @@ func NewDiscovery(opts DiscoveryOptions, sink RecordSink) *Discovery {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	return &Discovery{opts: opts, sink: sink, ready: make(chan struct{}), ledger: newLedger(opts.Sensor, opts.Active, opts.Connections)}
+	if opts.CPUShare <= 0 {
+		opts.CPUShare = 0.1
+	}
+	return &Discovery{opts: opts, sink: sink, ready: make(chan struct{}), sockets: sockets{netns: opts.NetNS},
+		ledger: newLedger(opts.Sensor, opts.Active, opts.Connections)}
 }
 
 // String names the task.
@@ -87,6 +106,7 @@ func (d *Discovery) Stats() DiscoveryStats {
 
 // From linux/netfilter/nfnetlink_compat.h and nfnetlink_conntrack.h.
 const (
+	groupConntrackNew     = 1
 	groupConntrackDestroy = 3
 	ctMsgNew              = unix.NFNL_SUBSYS_CTNETLINK << 8
 	ctMsgGet              = ctMsgNew | 1
@@ -100,13 +120,19 @@ func (d *Discovery) Run(ctx context.Context) error {
 		return err
 	}
 	defer events.Close()
-	if err := events.JoinGroup(groupConntrackDestroy); err != nil {
-		return fmt.Errorf("listen to conntrack: %w", err)
+	for _, group := range []uint32{groupConntrackNew, groupConntrackDestroy} {
+		if err := events.JoinGroup(group); err != nil {
+			return fmt.Errorf("listen to conntrack: %w", err)
+		}
 	}
+	defer d.sockets.close()
 	raw, err := events.SyscallConn()
 	if err != nil {
 		return err
 	}
+	runtime.LockOSThread() // for its processor time to be its own
+	defer runtime.UnlockOSThread()
+	d.thrift = newThrift(d.opts.CPUShare)
 	close(d.ready)
 	buf := make([]byte, 1<<17)
 	next := time.Time{} // first dump at once
@@ -120,8 +146,10 @@ func (d *Discovery) Run(ctx context.Context) error {
 		if err := d.receive(events, raw, buf); err != nil {
 			return err
 		}
+		d.thrift.rest(ctx)
+		d.count(func(s *DiscoveryStats) { s.Used, s.Rested = d.thrift.used, d.thrift.rested })
 	}
-	return nil
+	return d.report(d.ledger.drain(flow.TimeOf(d.opts.Now()), nil))
 }
 
 func (d *Discovery) dial() (*netlink.Conn, error) {
@@ -153,13 +181,29 @@ func (d *Discovery) receive(conn *netlink.Conn, raw syscall.RawConn, buf []byte)
 		if err != nil {
 			return fmt.Errorf("receive from conntrack: %w", err)
 		}
-		d.eachConnection(buf[:n], ctMsgDelete, func(c connection) { out = d.ledger.ended(c, now, out) })
+		d.eachConnection(buf[:n], func(kind uint16, c connection) {
+			switch kind {
+			case ctMsgNew:
+				client, server := d.programs(&c)
+				d.ledger.begun(c, now, d.round, client, server)
+			case ctMsgDelete:
+				out = d.ledger.ended(c, now, out)
+			}
+		})
 	}
 	return d.report(out)
 }
 
-// eachConnection visits the connections of messages of a kind.
-func (d *Discovery) eachConnection(b []byte, kind uint16, visit func(connection)) {
+// programs names the local ends' programs.
+func (d *Discovery) programs(c *connection) (client, server string) {
+	if d.opts.Process == nil || c.key.Client.IsLoopback() {
+		return "", ""
+	}
+	return d.opts.Process(c.key, false), d.opts.Process(c.key, true)
+}
+
+// eachConnection visits the connections that messages tell of.
+func (d *Discovery) eachConnection(b []byte, visit func(kind uint16, c connection)) {
 	const header = unix.NLMSG_HDRLEN + 4 // and nfgenmsg
 	for len(b) >= header {
 		n := int(binary.NativeEndian.Uint32(b))
@@ -167,9 +211,9 @@ func (d *Discovery) eachConnection(b []byte, kind uint16, visit func(connection)
 			d.count(func(s *DiscoveryStats) { s.Malformed++ })
 			return
 		}
-		if binary.NativeEndian.Uint16(b[4:]) == kind {
+		if kind := binary.NativeEndian.Uint16(b[4:]); kind == ctMsgNew || kind == ctMsgDelete {
 			if c, ok := parseConnection(b[header:n]); ok {
-				visit(d.direct(c))
+				visit(kind, d.direct(c))
 			} else {
 				d.count(func(s *DiscoveryStats) { s.Malformed++ })
 			}
@@ -219,7 +263,12 @@ func (d *Discovery) dumpAll() error {
 			continue
 		}
 		if c, ok := parseConnection(m.Data[4:]); ok {
-			out = d.ledger.alive(d.direct(c), now, d.round, out)
+			c = d.direct(c)
+			if !d.ledger.knows(c) { // older than we are
+				client, server := d.programs(&c)
+				d.ledger.begun(c, now, d.round, client, server)
+			}
+			out = d.ledger.alive(c, now, d.round, out)
 		} else {
 			d.count(func(s *DiscoveryStats) { s.Malformed++ })
 		}
@@ -231,31 +280,25 @@ func (d *Discovery) dumpAll() error {
 
 // listeners reads which TCP ports this host serves.
 func (d *Discovery) listeners() error {
-	h := &vnetlink.Handle{}
-	if d.opts.NetNS != 0 {
-		var err error
-		if h, err = vnetlink.NewHandleAt(netns.NsHandle(d.opts.NetNS), unix.NETLINK_INET_DIAG); err != nil {
-			return fmt.Errorf("list listeners: %w", err)
-		}
-		defer h.Close()
+	list, err := d.sockets.listening()
+	if err != nil {
+		return err
 	}
-	const listen = 10 // TCP_LISTEN
-	d.listening = map[netip.AddrPort]bool{}
-	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		socks, err := h.SocketDiagTCP(family)
-		if err != nil {
-			return fmt.Errorf("list listeners: %w", err)
-		}
-		for _, s := range socks {
-			if a, ok := netip.AddrFromSlice(s.ID.Source); ok && s.State == listen {
-				d.listening[netip.AddrPortFrom(a.Unmap(), s.ID.SourcePort)] = true
-			}
-		}
+	d.listening = make(map[netip.AddrPort]bool, len(list))
+	for _, s := range list {
+		d.listening[s.local] = true
 	}
 	return nil
 }
 
+// report hands records to the sink, but for those of the host with itself: no
+// policy is about them, and no tap sees them.
 func (d *Discovery) report(out []flow.Record) error {
+	n := len(out)
+	out = slices.DeleteFunc(out, func(r flow.Record) bool { return r.Key.Client.IsLoopback() || r.Key.Server.IsLoopback() })
+	if n > len(out) {
+		d.count(func(s *DiscoveryStats) { s.Loopback += uint64(n - len(out)) })
+	}
 	if len(out) == 0 {
 		return nil
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -84,6 +86,9 @@ func TestDiscovery(t *testing.T) {
 	if r.Outcome != flow.Established || r.Evidence != flow.EvidenceConntrack || r.Key.Client.String() != "10.9.0.1" || r.Source != flow.SourceConntrack {
 		t.Errorf("web: %+v", r)
 	}
+	if me := ownName(t); r.ServerProcess != me || r.ClientProcess != "" {
+		t.Errorf("web: served by %q, asked by %q; want %q and nobody known here", r.ServerProcess, r.ClientProcess, me)
+	}
 	if r.ClientBytes < 1000+5*40 || r.ClientBytes > 3000 || r.ServerBytes < 3000+3*40 || r.ServerPackets == 0 || r.First == 0 || r.Last < r.First {
 		t.Errorf("web counters: %+v", r)
 	}
@@ -117,7 +122,7 @@ func TestDiscovery(t *testing.T) {
 
 // observeNothing puts a ruleset without policies in force, which turns tracking
 // on and judges nothing.
-func observeNothing(t *testing.T, s *netlab.Space) {
+func observeNothing(t testing.TB, s *netlab.Space) {
 	t.Helper()
 	r, err := nft.Compile(&policy.Set{}, nft.Host{Mode: nft.ModeHost})
 	if err != nil {
@@ -136,7 +141,8 @@ func observeNothing(t *testing.T, s *netlab.Space) {
 func discover(t *testing.T, s *netlab.Space) *records {
 	t.Helper()
 	got := &records{}
-	d := watch.NewDiscovery(watch.DiscoveryOptions{NetNS: s.FD(), Sensor: "host", Active: 400 * time.Millisecond}, got)
+	d := watch.NewDiscovery(watch.DiscoveryOptions{NetNS: s.FD(), Sensor: "host", Active: 400 * time.Millisecond,
+		Process: watch.NewProcesses(s.FD()).Of, CPUShare: 0.5}, got)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
@@ -156,6 +162,16 @@ func discover(t *testing.T, s *netlab.Space) *records {
 		t.Fatal(err)
 	}
 	return got
+}
+
+// ownName is what this test is called in the process table.
+func ownName(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(b))
 }
 
 func listen(t *testing.T, s *netlab.Space, addr string) <-chan net.Conn {

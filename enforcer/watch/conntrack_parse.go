@@ -12,10 +12,29 @@ type connection struct {
 	id             uint32
 	flow           uint64 // identity of the flow
 	key            flow.Key
-	turned         bool // key is the reverse of what the kernel has
+	reply          flow.Key // as answers come: from the server's real address to the client's translated one
+	turned         bool     // key is the reverse of what the kernel has
 	status         uint32
 	client, server counters
 	start, stop    flow.Time // 0 when the kernel does not stamp (nf_conntrack_timestamp)
+}
+
+// nat is the tuple behind an address translation, where there is one.
+func (c *connection) nat() (n flow.NAT) {
+	far := c.reply.Reverse()
+	if c.turned {
+		far = c.reply
+	}
+	if !flow.HasPorts(c.key.Proto) || !far.Client.IsValid() {
+		return n
+	}
+	if far.Client != c.key.Client || far.ClientPort != c.key.ClientPort {
+		n.Client, n.ClientPort = far.Client, far.ClientPort
+	}
+	if far.Server != c.key.Server || far.ServerPort != c.key.ServerPort {
+		n.Server, n.ServerPort = far.Server, far.ServerPort
+	}
+	return n
 }
 
 // counters are those of one direction; zero when the kernel does not count
@@ -26,6 +45,7 @@ type counters struct{ packets, bytes uint64 }
 // nf_conntrack_common.h.
 const (
 	ctaTupleOrig    = 1
+	ctaTupleReply   = 2
 	ctaStatus       = 3
 	ctaCountersOrig = 9
 	ctaCountersRepl = 10
@@ -46,6 +66,8 @@ func parseConnection(attrs []byte) (c connection, ok bool) {
 		switch kind {
 		case ctaTupleOrig:
 			ok = parseTuple(v, &c.key)
+		case ctaTupleReply:
+			parseTuple(v, &c.reply)
 		case ctaStatus:
 			c.status = be32(v)
 		case ctaID:

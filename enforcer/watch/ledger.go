@@ -1,8 +1,10 @@
 package watch
 
 import (
+	"cmp"
 	"encoding/binary"
 	"hash/fnv"
+	"slices"
 	"time"
 
 	"github.com/bulkhead/bulkhead/flow"
@@ -24,6 +26,8 @@ type entry struct {
 	since          flow.Time // begin of the record to come
 	client, server counters  // recorded so far
 	split          uint32
+	clientProgram  string
+	serverProgram  string
 	round          uint64 // last dump it was in
 }
 
@@ -45,22 +49,40 @@ func (c *connection) identity() uint64 {
 	return max(h.Sum64(), 1)
 }
 
-// alive notes a connection found in a dump; it gives a record when the last one is
-// an active timeout old.
+// knows reports whether a connection is remembered.
+func (l *ledger) knows(c connection) bool { return l.live[c.flow] != nil }
+
+// begun notes a connection that has just begun, or that is seen for the first
+// time, with the programs at its ends.
+func (l *ledger) begun(c connection, now flow.Time, round uint64, client, server string) {
+	if l.live[c.flow] != nil {
+		return
+	}
+	if len(l.live) >= l.capacity {
+		l.overflow++
+		return
+	}
+	e := newEntry(c, now)
+	e.clientProgram, e.serverProgram, e.round = client, server, round
+	l.live[c.flow] = e
+}
+
+func newEntry(c connection, now flow.Time) *entry {
+	e := &entry{last: c, first: now}
+	if c.start != 0 {
+		e.first = c.start
+	}
+	e.since = e.first
+	return e
+}
+
+// alive notes that a connection remembered is in a dump; it gives a record when
+// the last one is an active timeout old.
 func (l *ledger) alive(c connection, now flow.Time, round uint64, to []flow.Record) []flow.Record {
 	id := c.flow
 	e := l.live[id]
 	if e == nil {
-		if len(l.live) >= l.capacity {
-			l.overflow++
-			return to
-		}
-		e = &entry{first: now}
-		if c.start != 0 {
-			e.first = c.start
-		}
-		e.since = e.first
-		l.live[id] = e
+		return to // one too many
 	}
 	e.last, e.round = c, round
 	if now-e.since >= flow.Time(l.active) {
@@ -74,11 +96,7 @@ func (l *ledger) ended(c connection, now flow.Time, to []flow.Record) []flow.Rec
 	id := c.flow
 	e := l.live[id]
 	if e == nil {
-		e = &entry{first: now}
-		if c.start != 0 {
-			e.first = c.start
-		}
-		e.since = e.first
+		e = newEntry(c, now)
 	}
 	delete(l.live, id)
 	if c.stop != 0 {
@@ -88,15 +106,26 @@ func (l *ledger) ended(c connection, now flow.Time, to []flow.Record) []flow.Rec
 	return append(to, l.record(id, e, now, flow.EndOfFlow))
 }
 
-// vanished ends the connections that the dump of this round did not show: their
-// end was never announced, because they are older than the listener.
+// vanished ends the connections that neither the dump of this round nor the one
+// before showed: their end was lost, or never announced because they are older than
+// the listener. An end that is only still on its way has come by then.
 func (l *ledger) vanished(round uint64, now flow.Time, to []flow.Record) []flow.Record {
 	for id, e := range l.live {
-		if e.round != round {
+		if e.round+1 < round {
 			delete(l.live, id)
 			to = append(to, l.record(id, e, now, flow.EndIdle))
 		}
 	}
+	return to
+}
+
+// drain reports every connection still open, for a listener that stops.
+func (l *ledger) drain(now flow.Time, to []flow.Record) []flow.Record {
+	for id, e := range l.live {
+		delete(l.live, id)
+		to = append(to, l.record(id, e, now, flow.EndForced))
+	}
+	slices.SortFunc(to, func(a, b flow.Record) int { return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.ID, b.ID)) })
 	return to
 }
 
@@ -108,7 +137,8 @@ func (l *ledger) record(id uint64, e *entry, now flow.Time, end flow.EndReason) 
 		ClientPackets: c.client.packets - e.client.packets, ServerPackets: c.server.packets - e.server.packets,
 		ClientBytes: c.client.bytes - e.client.bytes, ServerBytes: c.server.bytes - e.server.bytes,
 		Outcome: c.outcome(), Evidence: flow.EvidenceConntrack, Confidence: 100,
-		End: end, Split: e.split, Sensor: l.sensor, Source: flow.SourceConntrack,
+		End: end, Split: e.split, Sensor: l.sensor, Source: flow.SourceConntrack, NAT: c.nat(),
+		ClientProcess: e.clientProgram, ServerProcess: e.serverProgram,
 	}
 	if c.turned {
 		r.Evidence, r.Confidence = flow.EvidenceKnownPort, 90

@@ -1,122 +1,220 @@
 package watch
 
 import (
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
+	"github.com/bulkhead/bulkhead/enforcer/nft"
 	"github.com/bulkhead/bulkhead/flow"
 )
 
-// Processes names the local program at the protected end of a packet: the unit
+// Processes names the local program at an end of a packet or connection: the unit
 // of its control group where it runs in one ("api.service"), else its command
-// name. It is safe for concurrent use, and bounded in cost: the process table is
-// read at most every few seconds, and lookups beyond a rate go unanswered.
+// name. It is safe for concurrent use, and bounded in cost: one question to the
+// kernel per lookup, lookups beyond a rate go unanswered, and the process table is
+// read whole at most every few seconds.
+//
+// A command that is not in a unit of its own and ends within milliseconds may be
+// gone before its name is looked up; it stays unnamed.
 type Processes struct {
 	netns int
+	proc  string // where the process table is mounted
 
-	mu     sync.Mutex
-	owners map[uint32]string // by socket inode
-	read   time.Time
-	window time.Time
-	asked  int
+	mu      sync.Mutex
+	sockets sockets
+	own     map[netip.Addr]bool // addresses of this host
+	ownRead time.Time
+	owners  map[uint32]string // program by socket inode
+	read    time.Time         // of the whole process table
+	units   map[uint64]string // unit by control group id; "" for a group that is none
+	walked  time.Time         // of the control groups
+	window  time.Time
+	asked   int
 }
 
 // Bounds of Processes.
 const (
 	processTableAge  = 3 * time.Second
-	lookupsPerSecond = 50
+	addressesAge     = 10 * time.Second
+	lookupsPerSecond = 200
+	newestProcesses  = 16 // looked at first: who has just opened a socket has often just started
+	maxOwners        = 1 << 16
 )
 
 // NewProcesses looks at the sockets of a namespace; 0 for the caller's own.
-func NewProcesses(netns int) *Processes { return &Processes{netns: netns} }
+func NewProcesses(netns int) *Processes {
+	return &Processes{netns: netns, proc: "/proc", sockets: sockets{netns: netns}, owners: map[uint32]string{}, units: map[uint64]string{}}
+}
 
 // Of returns the program that serves a packet's destination (inbound) or sent it;
-// "" when it is not known.
+// "" when it is not known, or not on this host.
 func (p *Processes) Of(k flow.Key, inbound bool) string {
+	local, remote := netip.AddrPortFrom(k.Client, k.ClientPort), netip.AddrPortFrom(k.Server, k.ServerPort)
+	if inbound {
+		local, remote = remote, local
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
+	if !p.isOwn(local.Addr(), now) {
+		return ""
+	}
 	if now.Sub(p.window) > time.Second {
 		p.window, p.asked = now, 0
 	}
 	if p.asked++; p.asked > lookupsPerSecond {
 		return ""
 	}
-	inode := p.inode(k, inbound)
-	if inode == 0 {
+	s, found, err := p.sockets.find(k.Proto, local, remote)
+	if err != nil {
+		p.sockets.close() // an answer not known; the next question opens it anew
+	}
+	if !found {
 		return ""
 	}
-	if _, known := p.owners[inode]; !known && now.Sub(p.read) > processTableAge {
-		p.owners, p.read = socketOwners("/proc"), now
-	}
-	return p.owners[inode]
+	return p.program(s, now)
 }
 
-// inode finds the socket that receives or sent a packet.
-func (p *Processes) inode(k flow.Key, inbound bool) uint32 {
-	h := &netlink.Handle{}
-	if p.netns != 0 {
-		var err error
-		if h, err = netlink.NewHandleAt(netns.NsHandle(p.netns), unix.NETLINK_INET_DIAG); err != nil {
-			return 0
-		}
-		defer h.Close()
-	}
-	addr, port := k.Client, k.ClientPort
-	if inbound {
-		addr, port = k.Server, k.ServerPort
-	}
-	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		var socks []*netlink.Socket
-		switch k.Proto {
-		case flow.TCP:
-			socks, _ = h.SocketDiagTCP(family) // an error is an answer not known
-		case flow.UDP:
-			socks, _ = h.SocketDiagUDP(family)
-		}
-		for _, s := range socks {
-			if a, ok := netip.AddrFromSlice(s.ID.Source); ok && s.ID.SourcePort == port && (a.Unmap() == addr || a.IsUnspecified()) && s.INode != 0 {
-				return s.INode
-			}
+// isOwn reports whether an address is of this host: a router's listeners have
+// nothing to do with what it forwards.
+func (p *Processes) isOwn(a netip.Addr, now time.Time) bool {
+	if !p.own[a] && now.Sub(p.ownRead) > addressesAge {
+		p.ownRead = now
+		if own, err := ownAddresses(p.netns); err == nil {
+			p.own = own
 		}
 	}
-	return 0
+	return p.own[a]
 }
 
-// socketOwners reads which process has which socket open.
-func socketOwners(proc string) map[uint32]string {
-	out := map[uint32]string{}
-	links, _ := filepath.Glob(filepath.Join(proc, "[0-9]*", "fd", "*"))
-	names := map[string]string{} // by process folder
-	for _, link := range links {
-		target, err := os.Readlink(link)
-		if err != nil {
-			continue // gone meanwhile
+// program names who has a socket open.
+func (p *Processes) program(s socket, now time.Time) string {
+	if unit := p.unit(s.cgroup, now); unit != "" {
+		return unit
+	}
+	if s.inode == 0 {
+		return ""
+	}
+	if name, known := p.owners[s.inode]; known {
+		return name
+	}
+	if len(p.owners) > maxOwners {
+		clear(p.owners)
+	}
+	p.socketsOf(newest(p.proc, newestProcesses))
+	if name, known := p.owners[s.inode]; known {
+		return name
+	}
+	if now.Sub(p.read) > processTableAge {
+		p.read = now
+		clear(p.owners)
+		p.socketsOf(newest(p.proc, -1))
+	}
+	return p.owners[s.inode]
+}
+
+// unit names the unit a control group belongs to.
+func (p *Processes) unit(id uint64, now time.Time) string {
+	if id == 0 {
+		return ""
+	}
+	if _, known := p.units[id]; !known && now.Sub(p.walked) > processTableAge {
+		p.walked = now
+		p.units = cgroupUnits()
+	}
+	return p.units[id]
+}
+
+// cgroupUnits walks the control groups there are: their ids are the inode numbers
+// of their folders (cgroups(7)). Where there are none, it is empty.
+func cgroupUnits() map[uint64]string {
+	out := map[uint64]string{}
+	root, err := nft.CgroupRoot()
+	if err != nil {
+		return out
+	}
+	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		var st unix.Stat_t
+		if err != nil || !d.IsDir() || unix.Stat(path, &st) != nil {
+			return nil // gone meanwhile
 		}
-		text, ok := strings.CutPrefix(target, "socket:[")
-		if !ok {
-			continue
+		out[st.Ino] = unitOf(strings.TrimPrefix(path, root))
+		return nil
+	})
+	return out
+}
+
+// unitOf is the innermost unit of a control group's path, "" for none.
+func unitOf(path string) string {
+	parts := strings.Split(path, "/")
+	slices.Reverse(parts)
+	for _, part := range parts {
+		if strings.HasSuffix(part, ".service") || strings.HasSuffix(part, ".scope") {
+			return part
 		}
-		inode, err := strconv.ParseUint(strings.TrimSuffix(text, "]"), 10, 32)
-		if err != nil {
-			continue
+	}
+	return ""
+}
+
+// newest lists the folders of the n processes started last, all with n < 0.
+func newest(proc string, n int) []string {
+	d, err := os.Open(proc)
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(-1) // what there is
+	var pids []int
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil {
+			pids = append(pids, pid)
 		}
-		dir := filepath.Dir(filepath.Dir(link))
-		if _, ok := names[dir]; !ok {
-			names[dir] = processName(dir)
-		}
-		out[uint32(inode)] = names[dir]
+	}
+	slices.Sort(pids)
+	slices.Reverse(pids)
+	if n >= 0 && len(pids) > n {
+		pids = pids[:n]
+	}
+	out := make([]string, len(pids))
+	for i, pid := range pids {
+		out[i] = filepath.Join(proc, strconv.Itoa(pid))
 	}
 	return out
+}
+
+// socketsOf notes which sockets processes have open.
+func (p *Processes) socketsOf(processes []string) {
+	for _, dir := range processes {
+		entries, err := os.ReadDir(filepath.Join(dir, "fd"))
+		if err != nil {
+			continue // gone meanwhile, or not ours to see
+		}
+		name := ""
+		for _, e := range entries {
+			target, err := os.Readlink(filepath.Join(dir, "fd", e.Name()))
+			text, ok := strings.CutPrefix(target, "socket:[")
+			if err != nil || !ok {
+				continue
+			}
+			inode, err := strconv.ParseUint(strings.TrimSuffix(text, "]"), 10, 32)
+			if err != nil {
+				continue
+			}
+			if name == "" {
+				name = processName(dir)
+			}
+			p.owners[uint32(inode)] = name
+		}
+	}
 }
 
 // processName is the unit a process runs in, else its command name.
@@ -124,8 +222,8 @@ func processName(dir string) string {
 	if groups, err := os.ReadFile(filepath.Join(dir, "cgroup")); err == nil {
 		for _, line := range strings.Split(string(groups), "\n") {
 			path, ok := strings.CutPrefix(line, "0::") // cgroup version 2, cgroups(7)
-			if base := filepath.Base(path); ok && (strings.HasSuffix(base, ".service") || strings.HasSuffix(base, ".scope")) {
-				return base
+			if unit := unitOf(path); ok && unit != "" {
+				return unit
 			}
 		}
 	}

@@ -32,11 +32,16 @@ type DiscoveryOptions struct {
 	Sensor      string
 	Active      time.Duration
 	Connections int
+	Process     func(flow.Key, bool) string
+	CPUShare    float64
 	Now         func() time.Time
 }
 
 // DiscoveryStats counts what a Discovery saw.
-type DiscoveryStats struct{ Records, Malformed, Lost, Overflow uint64 }
+type DiscoveryStats struct {
+	Records, Loopback, Malformed, Lost, Overflow uint64
+	Used, Rested                                 time.Duration
+}
 
 // Discovery reports a host's own connections; only Linux can.
 type Discovery struct{}
