@@ -74,7 +74,7 @@ func (p *Processes) Of(k flow.Key, inbound bool) string {
 	if p.asked++; p.asked > lookupsPerSecond {
 		return ""
 	}
-	s, found, err := p.sockets.find(k.Proto, local, remote)
+	s, found, err := p.find(k.Proto, local, remote, inbound)
 	if err != nil {
 		p.sockets.close() // an answer not known; the next question opens it anew
 	}
@@ -82,6 +82,26 @@ func (p *Processes) Of(k flow.Key, inbound bool) string {
 		return ""
 	}
 	return p.program(s, now)
+}
+
+// find asks for the socket at the local end. For a server that is the one that
+// listens: it is there before and after the connection's own, which nobody may have
+// accepted yet, or which may be closed already.
+func (p *Processes) find(proto uint8, local, remote netip.AddrPort, inbound bool) (s socket, found bool, err error) {
+	if inbound {
+		if s, found, err = p.sockets.find(proto, local, netip.AddrPortFrom(unspecified(local.Addr()), 0)); found || err != nil {
+			return s, found, err
+		}
+	}
+	return p.sockets.find(proto, local, remote)
+}
+
+// unspecified is the unspecified address of a's family.
+func unspecified(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
 }
 
 // isOwn reports whether an address is of this host: a router's listeners have
