@@ -34,6 +34,7 @@ type Processes struct {
 	own     map[netip.Addr]bool // addresses of this host
 	ownRead time.Time
 	owners  map[uint32]string // program by socket inode
+	holders []string          // processes that had sockets when all were looked at
 	read    time.Time         // of the whole process table
 	units   map[uint64]string // unit by control group id; "" for a group that is none
 	walked  time.Time         // of the control groups
@@ -48,6 +49,7 @@ const (
 	lookupsPerSecond = 200
 	newestProcesses  = 16 // looked at first: who has just opened a socket has often just started
 	maxOwners        = 1 << 16
+	maxHolders       = 64 // looked at next: who has one socket opens others
 )
 
 // NewProcesses looks at the sockets of a namespace; 0 for the caller's own.
@@ -131,13 +133,13 @@ func (p *Processes) program(s socket, now time.Time) string {
 		clear(p.owners)
 	}
 	p.socketsOf(newest(p.proc, newestProcesses))
-	if name, known := p.owners[s.inode]; known {
-		return name
+	if _, known := p.owners[s.inode]; !known {
+		p.socketsOf(p.holders)
 	}
-	if now.Sub(p.read) > processTableAge {
+	if _, known := p.owners[s.inode]; !known && now.Sub(p.read) > processTableAge {
 		p.read = now
 		clear(p.owners)
-		p.socketsOf(newest(p.proc, -1))
+		p.holders = p.socketsOf(newest(p.proc, -1))
 	}
 	return p.owners[s.inode]
 }
@@ -211,8 +213,9 @@ func newest(proc string, n int) []string {
 	return out
 }
 
-// socketsOf notes which sockets processes have open.
-func (p *Processes) socketsOf(processes []string) {
+// socketsOf notes which sockets processes have open, and returns those that have
+// any, a bounded number.
+func (p *Processes) socketsOf(processes []string) (holders []string) {
 	for _, dir := range processes {
 		entries, err := os.ReadDir(filepath.Join(dir, "fd"))
 		if err != nil {
@@ -234,7 +237,11 @@ func (p *Processes) socketsOf(processes []string) {
 			}
 			p.owners[uint32(inode)] = name
 		}
+		if name != "" && len(holders) < maxHolders {
+			holders = append(holders, dir)
+		}
 	}
+	return holders
 }
 
 // processName is the unit a process runs in, else its command name.
