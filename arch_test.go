@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"mapper":              {"flow", "topology", "policy", "internal/metrics"},
 	"recommender":         {"flow", "topology", "policy", "internal/metrics", "recommender"},
 	"enforcer":            {"flow", "topology", "policy", "internal/metrics", "enforcer"},
+	"fleet":               {"flow", "topology", "policy", "internal/metrics", "fleet"},
 	"store":               {"flow", "topology", "policy", "schemas", "internal/metrics", "store"},
 	"httpapi":             {"flow", "topology", "policy", "ui", "schemas", "httpapi"},
 	"cmd":                 {"*"},
