@@ -28,10 +28,24 @@ type Bundle struct {
 	Hash    string    `json:"hash"`   // of the policy set
 	Policy  string    `json:"policy"` // documents, canonical
 	Target  nft.Host  `json:"target"` // who is there, for compiling
+	// Confirm says who confirms the change: ByReach or ByOperator.
+	Confirm string `json:"confirm,omitempty"`
 }
+
+// Who confirms a change that newly enforces something. Everything else needs no
+// confirmation.
+const (
+	ByReach    = "reach"    // the host, once it has reached its controller over a new connection
+	ByOperator = "operator" // a person
+)
+
+// Format is the version of the documents here. A host refuses others: what it does
+// not understand it cannot enforce.
+const Format = 1
 
 // envelope is a bundle on the wire.
 type envelope struct {
+	Format    int             `json:"format"`
 	Bundle    json.RawMessage `json:"bundle"`
 	Key       []byte          `json:"key"` // public key it claims to be signed by
 	Signature []byte          `json:"signature"`
@@ -40,6 +54,7 @@ type envelope struct {
 // Reasons for which a bundle is refused.
 var (
 	ErrMalformed = errors.New("not a bundle")
+	ErrFormat    = errors.New("a bundle of a format this version does not know; update it")
 	ErrKey       = errors.New("signed by a key that is not enrolled")
 	ErrSignature = errors.New("the signature does not match")
 	ErrHost      = errors.New("meant for another host")
@@ -48,8 +63,8 @@ var (
 	ErrFuture    = errors.New("issued in the future; check this host's clock")
 )
 
-// context keeps a signature over a bundle from being one over anything else.
-const context = "bulkhead bundle v1\n"
+// purpose keeps a signature over a bundle from being one over anything else.
+const purpose = "bulkhead bundle v1\n"
 
 // maxSize bounds what Verify looks at.
 const maxSize = 256 << 20
@@ -64,8 +79,8 @@ func Sign(b Bundle, key ed25519.PrivateKey) ([]byte, error) {
 		return nil, fmt.Errorf("sign bundle %d for %s: %w", b.Serial, b.Host, err)
 	}
 	return json.Marshal(envelope{
-		Bundle: body, Key: key.Public().(ed25519.PublicKey),
-		Signature: ed25519.Sign(key, append([]byte(context), body...)),
+		Format: Format, Bundle: body, Key: key.Public().(ed25519.PublicKey),
+		Signature: ed25519.Sign(key, append([]byte(purpose), body...)),
 	})
 }
 
@@ -84,6 +99,10 @@ func (t Trust) Verify(data []byte, now time.Time) (*Bundle, error) {
 	if len(data) > maxSize {
 		return nil, fmt.Errorf("bundle of %d bytes: %w", len(data), ErrMalformed)
 	}
+	var version struct{ Format int }
+	if err := json.Unmarshal(data, &version); err == nil && version.Format != Format {
+		return nil, fmt.Errorf("bundle: %w (%d)", ErrFormat, version.Format)
+	}
 	var e envelope
 	if err := strict(data, &e); err != nil {
 		return nil, fmt.Errorf("bundle: %w: %w", ErrMalformed, err)
@@ -91,7 +110,7 @@ func (t Trust) Verify(data []byte, now time.Time) (*Bundle, error) {
 	if !t.enrolled(e.Key) {
 		return nil, fmt.Errorf("bundle: %w", ErrKey)
 	}
-	if !ed25519.Verify(e.Key, append([]byte(context), e.Bundle...), e.Signature) {
+	if !ed25519.Verify(e.Key, append([]byte(purpose), e.Bundle...), e.Signature) {
 		return nil, fmt.Errorf("bundle: %w", ErrSignature)
 	}
 	b := &Bundle{}

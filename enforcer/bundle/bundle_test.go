@@ -88,7 +88,7 @@ func TestEveryBitCounts(t *testing.T) {
 			}
 		}
 	}
-	if accepted > len(`"bundle""key""signature"`) {
+	if accepted > len(`"format""bundle""key""signature"`) {
 		t.Errorf("%d altered envelopes accepted", accepted)
 	}
 }
