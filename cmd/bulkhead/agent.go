@@ -2,183 +2,138 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"net/netip"
-	"sync"
+	"os"
 
 	"github.com/spf13/cobra"
 
-	"github.com/bulkhead/bulkhead/enforcer"
-	"github.com/bulkhead/bulkhead/enforcer/nft"
-	"github.com/bulkhead/bulkhead/enforcer/watch"
-	"github.com/bulkhead/bulkhead/internal/task"
-	"github.com/bulkhead/bulkhead/policy"
-	"github.com/bulkhead/bulkhead/topology"
+	"github.com/bulkhead/bulkhead/fleet"
+	"github.com/bulkhead/bulkhead/fleet/link"
 )
-
-// standalone is the verb `agent --standalone`.
-type standalone struct {
-	*app
-	hostFlags
-	policy  string
-	confirm bool
-	store   bool
-}
 
 func agentCmd(a *app) *cobra.Command {
 	s := &standalone{app: a, hostFlags: hostFlags{app: a}}
+	var join joinFlags
 	cmd := &cobra.Command{
-		Use: "agent --standalone POLICY", Short: "Enforce a policy file on this machine without a controller, until stopped", Args: cobra.NoArgs,
-		Long: `Restores what was last confirmed, puts the policy file in force if it is another
-one, reports what it blocks or would block as JSON lines (and into the store with
---store), rolls back what is not confirmed in time, and repairs the table when
-somebody else changes it. The ruleset stays in force when the agent stops.`,
+		Use: "agent", Short: "Enforce on this machine until stopped, what a controller sends or a policy file says", Args: cobra.NoArgs,
+		Long: `Restores what was last confirmed before anything else, enforces, reports what it
+blocks or would block, rolls back what is not confirmed in time, and repairs the
+table when somebody else changes it. The ruleset stays in force when the agent
+stops, and when its controller is away.
+
+With a controller: join once, then run.
+
+  bulkhead agent --join TOKEN --controller https://HOST:PORT
+  bulkhead agent
+
+Without one: --standalone POLICY puts a policy file in force and prints violations
+as JSON lines (and into the store with --store).`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if s.policy == "" {
-				return usagef("agent: name a policy file with --standalone")
+			switch {
+			case s.policy != "" && (join.token != "" || join.controller != ""):
+				return usagef("agent: --standalone needs no controller")
+			case s.policy != "":
+				return s.run(cmd.Context())
 			}
-			return s.run(cmd.Context())
+			return a.member(cmd.Context(), join, fleet.Agent)
 		},
 	}
 	s.hostFlags.flags(cmd)
-	cmd.Flags().StringVar(&s.policy, "standalone", "", "policy file")
-	cmd.Flags().BoolVar(&s.confirm, "confirm", false, "confirm the change at once, without the kernel's way back")
-	cmd.Flags().BoolVar(&s.store, "store", false, "keep violations in the store too")
+	join.flags(cmd)
+	cmd.Flags().StringVar(&s.policy, "standalone", "", "policy file; no controller")
+	cmd.Flags().BoolVar(&s.confirm, "confirm", false, "with --standalone: confirm the change at once, without the kernel's way back")
+	cmd.Flags().BoolVar(&s.store, "store", false, "with --standalone: keep violations in the store too")
 	return cmd
 }
 
-func (s *standalone) run(ctx context.Context) error {
-	set, err := readPolicy(s.policy)
+func gatewayCmd(a *app) *cobra.Command {
+	var join joinFlags
+	cmd := &cobra.Command{
+		Use: "gateway", Short: "Enforce on this Linux router for the workloads behind it, as a controller says, until stopped", Args: cobra.NoArgs,
+		Long: `Does what the agent does, for the packets this machine forwards. It joins with a
+token made by "bulkhead join-token create --gateway":
+
+  bulkhead gateway --join TOKEN --controller https://HOST:PORT
+  bulkhead gateway
+
+A workload behind it may have an agent of its own. Both judge alike; what only the
+host can tell, which process it is, the gateway leaves to the host.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.member(cmd.Context(), join, fleet.Gateway) },
+	}
+	join.flags(cmd)
+	return cmd
+}
+
+// joinFlags say which controller to join.
+type joinFlags struct {
+	token, controller, name string
+}
+
+func (j *joinFlags) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&j.token, "join", "", "join a controller with this token, or with the one in the file @FILE, and exit")
+	cmd.Flags().StringVar(&j.controller, "controller", "", "with --join: address of the controller, https://HOST:PORT")
+	cmd.Flags().StringVar(&j.name, "name", "", "with --join: name of this machine; default: its host name")
+}
+
+// member joins a controller, or runs as a host that has joined.
+func (a *app) member(ctx context.Context, join joinFlags, role fleet.Role) error {
+	if join.token != "" {
+		return a.join(ctx, join, role)
+	}
+	if join.controller != "" || join.name != "" {
+		return usagef("--controller and --name go with --join TOKEN")
+	}
+	id, err := link.Open(a.agentDir())
+	if errors.Is(err, link.ErrNotJoined) {
+		return usageError{err}
+	}
 	if err != nil {
 		return err
 	}
-	host, err := s.host(ctx, set)
+	if id.Role() != role {
+		return usagef("this machine joined as a %s: run `bulkhead %s`, or join again with another token", roleWord(id.Role()), verbOf(id.Role()))
+	}
+	return a.runMember(ctx, id)
+}
+
+func verbOf(r fleet.Role) string {
+	if r == fleet.Gateway {
+		return "gateway"
+	}
+	return "agent"
+}
+
+// join redeems a token and keeps the identity.
+func (a *app) join(ctx context.Context, j joinFlags, role fleet.Role) error {
+	token, err := secret(j.token)
+	if err != nil {
+		return usagef("--join: %v", err)
+	}
+	if j.controller == "" {
+		return usagef("--join: name the controller with --controller https://HOST:PORT")
+	}
+	address, err := link.Address(j.controller)
+	if err != nil {
+		return usagef("--controller: %v", err)
+	}
+	if j.name == "" {
+		if j.name, err = os.Hostname(); err != nil {
+			return usagef("--name: this machine has none: %v", err)
+		}
+	}
+	if err := fleet.CheckName(j.name); err != nil {
+		return usagef("--name: %v", err)
+	}
+	id, err := link.Join(ctx, link.JoinOptions{Dir: a.agentDir(), Token: token, Controller: address, Name: j.name, Version: version})
+	if errors.Is(err, fleet.ErrToken) {
+		return usageError{err}
+	}
 	if err != nil {
 		return err
 	}
-	if !s.store {
-		return s.enforce(ctx, set, host, &lineSink{w: s.out})
+	a.say("%s has joined %s as a %s; now run `bulkhead %s`", id.Name(), id.Controller(), roleWord(id.Role()), verbOf(id.Role()))
+	if id.Role() != role {
+		a.say("note: the token is for a %s", roleWord(id.Role()))
 	}
-	return s.with(ctx, func(open *session) error {
-		w, err := open.writer(ctx, false)
-		if err != nil {
-			return err
-		}
-		err = s.enforce(ctx, set, host, &lineSink{w: s.out, also: w})
-		return errors.Join(err, w.Close())
-	})
-}
-
-// enforce runs the enforcer and the listener until ctx ends.
-func (s *standalone) enforce(ctx context.Context, set *policy.Set, host nft.Host, to watch.Sink) (err error) {
-	k, err := nft.Open(0)
-	if err != nil {
-		return fmt.Errorf("agent: %w", err)
-	}
-	defer func() { err = errors.Join(err, k.Close()) }()
-	var book watch.Book
-	opt := s.enforcerOptions(k)
-	opt.OnRuleset = book.Set
-	e, err := enforcer.Open(opt)
-	if err != nil {
-		return err
-	}
-	owners := map[netip.Addr]uint64{}
-	for _, w := range host.Workloads {
-		for _, a := range w.Addrs {
-			owners[a] = topology.WorkloadKey(w.ID)
-		}
-	}
-	listener := watch.New(watch.Options{Host: host.Name, Process: watch.NewProcesses(0).Of,
-		Workload: func(a netip.Addr) uint64 { return owners[a] }}, &book, to)
-	first := &firstChange{e: e, agent: s, set: set, host: host, ready: make(chan struct{})}
-	return task.Run(ctx, e, listener, first, task.NewSystemd(first))
-}
-
-// firstChange puts the policy file in force once what was confirmed is restored.
-type firstChange struct {
-	e     *enforcer.Enforcer
-	agent *standalone
-	set   *policy.Set
-	host  nft.Host
-	ready chan struct{}
-}
-
-func (f *firstChange) String() string         { return "policy file" }
-func (f *firstChange) Ready() <-chan struct{} { return f.ready }
-
-// Run applies the set unless it is what is in force.
-func (f *firstChange) Run(ctx context.Context) error {
-	select {
-	case <-f.e.Ready():
-	case <-ctx.Done():
-		return nil
-	}
-	if c := f.e.Status().Confirmed; c == nil || c.Hash != f.set.Hash() {
-		v, err := f.e.Apply(ctx, enforcer.Request{Set: f.set, Host: f.host, Author: author(), Reason: "policy file " + f.agent.policy})
-		if err != nil {
-			return err
-		}
-		if !v.Deadline.IsZero() && f.agent.confirm {
-			if err := f.e.Confirm(ctx); err != nil {
-				return err
-			}
-		}
-		f.agent.say("version %d is in force", v.Number)
-	}
-	close(f.ready)
 	return nil
-}
-
-// lineSink writes violations as JSON lines, and hands them on. Safe for concurrent
-// use.
-type lineSink struct {
-	mu   sync.Mutex
-	w    io.Writer
-	also watch.Sink
-}
-
-// Violations implements watch.Sink.
-func (l *lineSink) Violations(list []policy.Violation) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	enc := json.NewEncoder(l.w)
-	for i := range list {
-		if err := enc.Encode(violationLine(&list[i])); err != nil {
-			return err
-		}
-	}
-	if l.also == nil {
-		return nil
-	}
-	return l.also.Violations(list)
-}
-
-// violationJSON is a violation for scripts.
-type violationJSON struct {
-	Time       string `json:"time"`
-	Outcome    string `json:"outcome"`
-	Client     string `json:"client"`
-	Server     string `json:"server"`
-	Service    string `json:"service"`
-	Direction  string `json:"direction"`
-	Policy     string `json:"policy"`
-	Rule       string `json:"rule,omitempty"`
-	Hash       string `json:"hash"`
-	Host       string `json:"host,omitempty"`
-	Process    string `json:"process,omitempty"`
-	Suppressed uint64 `json:"suppressed,omitempty"`
-}
-
-func violationLine(v *policy.Violation) violationJSON {
-	direction := "outbound"
-	if v.Inbound {
-		direction = "inbound"
-	}
-	at, _ := v.Time.MarshalText() // a Time always marshals
-	return violationJSON{string(at), v.Outcome.String(), v.Client.Addr.String(), v.Server.Addr.String(), v.Service.String(),
-		direction, v.Policy, v.Rule, v.Hash, v.Host, v.Process, v.Suppressed}
 }

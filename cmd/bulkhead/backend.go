@@ -22,6 +22,7 @@ type backend struct {
 	started flow.Time
 	stages  func() []httpapi.Stage // of the sensors in this process
 	jobs    jobList
+	changed func() // hosts may have to enforce something else now
 
 	mu       sync.Mutex
 	estate   *topology.Map // over the default window; nil before the first
@@ -44,7 +45,7 @@ const maxWindows = 8
 
 func newBackend(s *session, hub *httpapi.Hub, now flow.Time) *backend {
 	return &backend{s: s, hub: hub, started: now, windows: map[httpapi.Window]*projected{},
-		stages: func() []httpapi.Stage { return []httpapi.Stage{} }}
+		stages: func() []httpapi.Stage { return []httpapi.Stage{} }, changed: func() {}}
 }
 
 // Map implements httpapi.MapSource.
@@ -127,6 +128,7 @@ func (b *backend) decided() {
 	b.mu.Lock()
 	b.stale = true
 	b.mu.Unlock()
+	b.changed()
 }
 
 // Flows implements httpapi.MapSource.

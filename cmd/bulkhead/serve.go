@@ -43,6 +43,14 @@ func serveCmd(a *app) *cobra.Command {
 				if m != nil {
 					tasks = append(tasks, m)
 				}
+				ctl, err := newController(srv.backend)
+				if err != nil {
+					return err
+				}
+				if ctl != nil {
+					srv.backend.changed = ctl.Changed
+					tasks = append(tasks, ctl)
+				}
 				return task.Run(cmd.Context(), append(tasks, task.NewSystemd(srv))...)
 			})
 		},

@@ -175,6 +175,9 @@ func (s *Server) batch(w http.ResponseWriter, r *http.Request, e *fleet.Enrolmen
 		return
 	}
 	b.Own(e.Name)
+	if n := b.Clean(); n > 0 {
+		s.opts.Log.Warn("controller: rows that mean nothing", "host", e.Name, "rows", n)
+	}
 	switch err := s.inbox.add(r.Context(), e.Name, b); {
 	case errors.Is(err, errFull):
 		w.Header().Set("Retry-After", "10")

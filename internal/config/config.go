@@ -25,6 +25,8 @@ type Config struct {
 	Collector  Collector  `yaml:"collector"`
 	Map        Map        `yaml:"map"`
 	Enforcer   Enforcer   `yaml:"enforcer"`
+	Controller Controller `yaml:"controller"`
+	Agent      Agent      `yaml:"agent"`
 }
 
 // ClickHouse says where flows are stored.
@@ -75,6 +77,22 @@ type Enforcer struct {
 	BreakGlass    []string      `yaml:"breakGlass"`
 }
 
+// Controller says how `bulkhead serve` drives agents and gateways.
+type Controller struct {
+	Listen          string        `yaml:"listen"`  // address that hosts connect to; empty: no controller
+	Confirm         string        `yaml:"confirm"` // "reach" or "operator"
+	CertificateLife time.Duration `yaml:"certificateLife"`
+	RenewGrace      time.Duration `yaml:"renewGrace"` // how long after its end a certificate can be renewed
+	Canary          int           `yaml:"canary"`     // percent of hosts that get a change first; 0: all at once
+	Soak            time.Duration `yaml:"soak"`       // how long they must hold it
+}
+
+// Agent holds the limits of an enforcement point with a controller.
+type Agent struct {
+	QueueBytes int64 `yaml:"queueBytes"` // disk for reports while the controller is away
+	Flows      bool  `yaml:"flows"`      // report the host's own connections
+}
+
 // Default returns the configuration of a program without a file.
 func Default() Config {
 	return Config{
@@ -89,7 +107,9 @@ func Default() Config {
 			Inside: []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "fc00::/7"},
 			Window: 30 * 24 * time.Hour,
 		},
-		Enforcer: Enforcer{ConfirmWithin: 2 * time.Minute},
+		Enforcer:   Enforcer{ConfirmWithin: 2 * time.Minute},
+		Controller: Controller{Confirm: "reach", CertificateLife: 24 * time.Hour, RenewGrace: 30 * 24 * time.Hour, Soak: 10 * time.Minute},
+		Agent:      Agent{QueueBytes: 64 << 20, Flows: true},
 	}
 }
 
@@ -145,6 +165,7 @@ func (c *Config) Check() error {
 	}
 	for key, d := range map[string]time.Duration{
 		"collector.idleTimeout": c.Collector.IdleTimeout, "collector.activeTimeout": c.Collector.ActiveTimeout,
+		"controller.certificateLife": c.Controller.CertificateLife, "controller.renewGrace": c.Controller.RenewGrace,
 		"map.window": c.Map.Window, "clickhouse.keepFlows": c.ClickHouse.KeepFlows, "clickhouse.keepEdges": c.ClickHouse.KeepEdges,
 	} {
 		if d <= 0 {
@@ -154,6 +175,9 @@ func (c *Config) Check() error {
 	if c.Collector.MaxFlows < 1024 {
 		return fmt.Errorf("collector.maxFlows: %d is less than 1024", c.Collector.MaxFlows)
 	}
+	if err := c.Controller.check(); err != nil {
+		return err
+	}
 	for key, list := range map[string][]string{
 		"map.inside": c.Map.Inside, "collector.ignore": c.Collector.Ignore, "enforcer.breakGlass": c.Enforcer.BreakGlass,
 	} {
@@ -162,6 +186,24 @@ func (c *Config) Check() error {
 		}
 	}
 	return checkExporters(c.Collector.Exporters)
+}
+
+func (c *Controller) check() error {
+	if c.Listen != "" {
+		if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+			return fmt.Errorf("controller.listen: %w", err)
+		}
+	}
+	if c.Confirm != "reach" && c.Confirm != "operator" {
+		return fmt.Errorf("controller.confirm: %q is neither reach nor operator", c.Confirm)
+	}
+	if c.Canary < 0 || c.Canary > 100 {
+		return fmt.Errorf("controller.canary: %d is no percentage", c.Canary)
+	}
+	if c.Soak < 0 {
+		return fmt.Errorf("controller.soak: %s is negative", c.Soak)
+	}
+	return nil
 }
 
 // Prefixes parses CIDR prefixes; a bare address is a prefix of its own.

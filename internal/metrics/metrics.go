@@ -23,8 +23,19 @@ type Stage struct {
 // Handler serves the stages as they are at each scrape, beside the Go runtime's and
 // the process's own figures.
 func Handler(stages func() []Stage) http.Handler {
+	return HandlerWith(stages, func() []Gauge { return nil })
+}
+
+// Gauge is one figure as it is now.
+type Gauge struct {
+	Name, Help string
+	Value      float64
+}
+
+// HandlerWith is Handler with gauges beside the stages.
+func HandlerWith(stages func() []Stage, gauges func() []Gauge) http.Handler {
 	r := prometheus.NewRegistry()
-	r.MustRegister(stageCollector(stages), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(stageCollector(stages), gaugeCollector(gauges), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
 }
 
@@ -59,5 +70,18 @@ func (c stageCollector) Collect(ch chan<- prometheus.Metric) {
 		for reason, n := range s.Drops {
 			counter(dropped, n, s.Name, s.Unit, reason)
 		}
+	}
+}
+
+// gaugeCollector reads the gauges at each scrape. It describes nothing beforehand.
+type gaugeCollector func() []Gauge
+
+// Describe implements prometheus.Collector.
+func (gaugeCollector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (c gaugeCollector) Collect(ch chan<- prometheus.Metric) {
+	for _, g := range c() {
+		ch <- prometheus.MustNewConstMetric(prometheus.NewDesc(g.Name, g.Help, nil, nil), prometheus.GaugeValue, g.Value)
 	}
 }
