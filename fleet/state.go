@@ -49,9 +49,10 @@ func StateOf(s *Sight, now time.Time) State {
 		return Silent
 	case b.Released:
 		return Released
-	case b.Refusal != nil && b.Refusal.RolledBack && b.Refusal.Serial >= s.Wanted && b.Serial != s.Wanted:
-		return RolledBack
-	case b.Refusal != nil && b.Serial != s.Wanted && b.Pending != s.Wanted:
+	case b.Refusal != nil && b.Serial != s.Wanted && b.Pending != s.Wanted && (b.Refusal.Serial == 0 || b.Refusal.Serial >= s.Wanted):
+		if b.Refusal.RolledBack {
+			return RolledBack
+		}
 		return Refused
 	case b.Pending != 0 && b.Pending >= s.Wanted:
 		return Pending

@@ -113,25 +113,12 @@ func (f *fleetSource) content(h *controller.Host, set *policy.Set, target nft.Ho
 // returns the networks whose labels count. A document that does not fit is an error
 // and no policy less: what it protected must not be open meanwhile.
 func (s *session) livePolicies(ctx context.Context) (*policy.Set, []topology.Network, error) {
-	docs, err := s.store.Documents(ctx, docPolicy)
+	set, n, err := s.savedPolicies(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	var sets []*policy.Set
-	for _, d := range docs {
-		full, err := s.store.LoadDocument(ctx, docPolicy, d.Name, d.Version)
-		if err != nil {
-			return nil, nil, err
-		}
-		set, err := policy.Parse(full.Content, "policy "+d.Name)
-		if err != nil {
-			return nil, nil, err
-		}
-		sets = append(sets, set)
-	}
-	set, err := policy.Join(sets...)
-	if err != nil {
-		return nil, nil, err
+	if n == 0 {
+		set = &policy.Set{AlwaysAllowed: policy.DefaultAlwaysAllowed()}
 	}
 	set.Policies = slices.DeleteFunc(set.Policies, func(p policy.Policy) bool { return p.Stage == policy.Draft })
 	more, err := config.Prefixes(s.app.cfg.Enforcer.BreakGlass)

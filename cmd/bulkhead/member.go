@@ -64,6 +64,11 @@ type memberRun struct {
 
 // runMember runs an agent or gateway until ctx ends.
 func (a *app) runMember(ctx context.Context, id *link.Identity) (err error) {
+	release, err := alone(a.agentDir())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	k, err := nft.Open(0)
 	if err != nil {
 		return fmt.Errorf("%s: %w", verbOf(id.Role()), err)

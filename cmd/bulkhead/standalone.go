@@ -51,6 +51,11 @@ func (s *standalone) run(ctx context.Context) error {
 
 // enforce runs the enforcer and the listener until ctx ends.
 func (s *standalone) enforce(ctx context.Context, set *policy.Set, host nft.Host, to watch.Sink) (err error) {
+	release, err := alone(s.agentDir())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	k, err := nft.Open(0)
 	if err != nil {
 		return fmt.Errorf("agent: %w", err)
