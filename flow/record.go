@@ -77,6 +77,8 @@ type Record struct {
 	VLAN  uint16 // outermost 802.1Q VLAN id; 0 when untagged
 	VNI   uint32 // VXLAN/Geneve/GRE key; 0 when not encapsulated
 	Encap Encap
+	// Tunnel are the ends of the outermost tunnel the flow was seen in.
+	Tunnel Tunnel
 
 	// NAT is the tuple after address translation, where an exporter says it.
 	NAT NAT
@@ -103,6 +105,9 @@ func (r *Record) Established() bool { return r.Outcome == Established }
 // Reverse exchanges client and server with all their counters, and records why.
 func (r *Record) Reverse(why Evidence, confidence uint8) {
 	r.Key, r.NAT = r.Key.Reverse(), r.NAT.Reverse()
+	if r.Encap != EncapERSPAN {
+		r.Tunnel = r.Tunnel.Reverse()
+	}
 	r.ClientPackets, r.ServerPackets = r.ServerPackets, r.ClientPackets
 	r.ClientBytes, r.ServerBytes = r.ServerBytes, r.ClientBytes
 	r.ClientFlags, r.ServerFlags = r.ServerFlags, r.ClientFlags

@@ -191,6 +191,7 @@ type flowRow struct {
 	Confidence uint8        `json:"confidence"`
 	Sensor     string       `json:"sensor"`
 	Source     string       `json:"source"`
+	Via        string       `json:"via,omitempty"` // networks and tunnels it was seen in
 }
 
 func rowOf(r *flow.Record) flowRow {
@@ -198,7 +199,7 @@ func rowOf(r *flow.Record) flowRow {
 		First: r.First, Last: r.Last, Service: r.Key.Service(), Outcome: r.Outcome,
 		Client: endpoint(r.Key.Client, r.Key.ClientPort, r.Key.Proto), Server: endpoint(r.Key.Server, r.Key.ServerPort, r.Key.Proto),
 		Packets: [2]uint64{r.ClientPackets, r.ServerPackets}, Bytes: [2]uint64{r.ClientBytes, r.ServerBytes},
-		Evidence: r.Evidence.String(), Confidence: r.Confidence, Sensor: r.Sensor, Source: r.Source.String(),
+		Evidence: r.Evidence.String(), Confidence: r.Confidence, Sensor: r.Sensor, Source: r.Source.String(), Via: r.Via(),
 	}
 }
 

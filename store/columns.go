@@ -43,6 +43,7 @@ type flowColumns struct {
 	natClientPort, natServerPort   proto.ColUInt16
 	sensor                         sensorColumn
 	clientProcess, serverProcess   sensorColumn
+	tunnelFrom, tunnelTo           proto.ColIPv6 // :: for none
 }
 
 func newFlowColumns() *flowColumns {
@@ -97,6 +98,8 @@ func (c *flowColumns) append(r *flow.Record) {
 	c.natClientPort = append(c.natClientPort, r.NAT.ClientPort)
 	c.natServerPort = append(c.natServerPort, r.NAT.ServerPort)
 	c.sensor.append(r.Sensor)
+	c.tunnelFrom = append(c.tunnelFrom, optional(r.Tunnel.From))
+	c.tunnelTo = append(c.tunnelTo, optional(r.Tunnel.To))
 	c.clientProcess.append(r.ClientProcess)
 	c.serverProcess.append(r.ServerProcess)
 }
@@ -138,6 +141,7 @@ func (c *flowColumns) record(i int) flow.Record {
 		ClientWorkload: c.clientWorkload[i], ServerWorkload: c.serverWorkload[i],
 		NAT: flow.NAT{Client: given(c.natClient[i]), Server: given(c.natServer[i]),
 			ClientPort: c.natClientPort[i], ServerPort: c.natServerPort[i]},
+		Tunnel: flow.Tunnel{From: given(c.tunnelFrom[i]), To: given(c.tunnelTo[i])},
 		Sensor: c.sensor.row(i), ClientProcess: c.clientProcess.row(i), ServerProcess: c.serverProcess.row(i),
 	}
 }
@@ -169,21 +173,32 @@ func (c *flowColumns) all() []namedColumn {
 		{"nat_client_port", &c.natClientPort}, {"nat_server_port", &c.natServerPort},
 		{"sensor", &c.sensor},
 		{"client_process", &c.clientProcess}, {"server_process", &c.serverProcess},
+		{"tunnel_from", &c.tunnelFrom}, {"tunnel_to", &c.tunnelTo},
 	}
 }
 
-// withoutProcesses are the columns before programs were recorded: what a spool
-// file of version 2 holds.
-func (c *flowColumns) withoutProcesses() []namedColumn {
+// added is how many columns a version of the spool lacks at the end: 2 was before
+// programs were recorded, 3 before tunnels.
+var added = map[uint32]int{2: 4, 3: 2, spoolVersion: 0}
+
+// as are the columns that a spool file of a version holds.
+func (c *flowColumns) as(version uint32) []namedColumn {
 	all := c.all()
-	return all[:len(all)-2]
+	return all[:len(all)-added[version]]
 }
 
-// noProcesses fills in that no program is known for the rows read.
-func (c *flowColumns) noProcesses() {
+// fill makes up for the columns that a version lacked: nothing is known of them for
+// the rows read.
+func (c *flowColumns) fill(version uint32) {
 	for range c.rows() {
-		c.clientProcess.append("")
-		c.serverProcess.append("")
+		if added[version] >= 4 {
+			c.clientProcess.append("")
+			c.serverProcess.append("")
+		}
+		if added[version] >= 2 {
+			c.tunnelFrom = append(c.tunnelFrom, proto.IPv6{})
+			c.tunnelTo = append(c.tunnelTo, proto.IPv6{})
+		}
 	}
 }
 

@@ -26,9 +26,7 @@ const (
 	spoolMagic   = "BULKSPL1"
 	headerBytes  = 56
 	footerBytes  = 16
-	spoolVersion = 3 // columns in the order of newColumns; another order is another version
-	// spoolWithoutProcesses is the version before flows named programs; still read.
-	spoolWithoutProcesses = 2
+	spoolVersion = 4 // columns in the order of newColumns; another order is another version
 )
 
 // nativeRevision is the protocol revision whose block layout spool files have: no
@@ -89,7 +87,7 @@ func decodeHeader(b []byte) (h spoolHeader, err error) {
 		return h, fmt.Errorf("%w: header", errCorrupt)
 	}
 	h.version = binary.LittleEndian.Uint32(b[8:])
-	if h.version != spoolVersion && h.version != spoolWithoutProcesses {
+	if _, known := added[h.version]; !known {
 		return h, fmt.Errorf("%w: format %d", errCorrupt, h.version)
 	}
 	h.code = binary.LittleEndian.Uint32(b[12:])
@@ -216,14 +214,14 @@ func readSpoolFile(path string) (batchID, columns, error) {
 	r := proto.NewReader(bufio.NewReaderSize(f, 1<<18))
 	result := c.result()
 	flows, old := c.(*flowColumns)
-	if old = old && head.version == spoolWithoutProcesses; old {
-		result = toResults(flows.withoutProcesses())
+	if old = old && head.version != spoolVersion; old {
+		result = toResults(flows.as(head.version))
 	}
 	if err := block.DecodeBlock(r, nativeRevision, result); err != nil {
 		return head.id, nil, fmt.Errorf("%s: %w: %w", path, errCorrupt, err)
 	}
 	if old {
-		flows.noProcesses()
+		flows.fill(head.version)
 	}
 	if uint32(c.rows()) != head.rows {
 		return head.id, nil, fmt.Errorf("%s: %w: %d rows, header says %d", path, errCorrupt, c.rows(), head.rows)

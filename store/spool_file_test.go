@@ -24,6 +24,7 @@ func sample(i int) flow.Record {
 			ClientPort: uint16(i), ServerPort: 443, Proto: flow.TCP, Scope: 3},
 		ClientBytes: uint64(i), Outcome: flow.Refused, Evidence: flow.EvidenceSYN, Sensor: []string{"a", "", "bb"}[i%3],
 		ClientWorkload: 7, SamplingRate: 100, VNI: 1 << 30, ServerProcess: []string{"nginx.service", ""}[i%2],
+		Tunnel: flow.Tunnel{From: netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), To: netip.MustParseAddr("2001:db8::2")},
 	}
 }
 
@@ -72,44 +73,54 @@ func TestSpoolFileRoundTrip(t *testing.T) {
 	}
 }
 
-// beforeProcesses are flows as a program of before spooled them.
-type beforeProcesses struct{ *flowColumns }
+// older are flows as a program of an earlier version spooled them.
+type older struct {
+	*flowColumns
+	version uint32
+}
 
-func (c beforeProcesses) input() proto.Input { return toInput(c.withoutProcesses()) }
+func (c older) input() proto.Input { return toInput(c.as(c.version)) }
 
-// A spool written before flows named programs drains after the upgrade.
-func TestSpoolFileOfBeforeProcessesIsRead(t *testing.T) {
-	c := newFlowColumns()
-	for i := range 3 {
-		r := sample(i)
-		c.append(&r)
-	}
-	var b bytes.Buffer
-	if _, err := encodeBatch(&b, batchID{seq: 7}, beforeProcesses{c}); err != nil {
-		t.Fatal(err)
-	}
-	file := b.Bytes()
-	sum := func(p []byte) uint32 { return crc32.Checksum(p, castagnoli) }
-	binary.LittleEndian.PutUint32(file[8:], spoolWithoutProcesses)
-	binary.LittleEndian.PutUint32(file[headerBytes-4:], sum(file[:headerBytes-4]))
-	binary.LittleEndian.PutUint32(file[len(file)-4:], sum(file[:len(file)-footerBytes]))
-	path := filepath.Join(t.TempDir(), "old"+batchSuffix)
-	if err := os.WriteFile(path, file, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, got, err := readSpoolFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 3 {
-		want := sample(i)
-		want.ServerProcess = ""
-		if d := cmp.Diff(want, got.(*flowColumns).record(i), sameAddr); d != "" {
-			t.Errorf("row %d (-want +got):\n%s", i, d)
+// A spool written before flows named programs, or tunnels, drains after the upgrade.
+func TestSpoolFilesOfEarlierVersionsAreRead(t *testing.T) {
+	for _, version := range []uint32{2, 3} {
+		c := newFlowColumns()
+		for i := range 3 {
+			r := sample(i)
+			c.append(&r)
 		}
-	}
-	if in := got.input(); in[len(in)-1].Data.Rows() != 3 {
-		t.Errorf("%d programs for 3 rows", in[len(in)-1].Data.Rows())
+		var b bytes.Buffer
+		if _, err := encodeBatch(&b, batchID{seq: 7}, older{c, version}); err != nil {
+			t.Fatal(err)
+		}
+		file := b.Bytes()
+		sum := func(p []byte) uint32 { return crc32.Checksum(p, castagnoli) }
+		binary.LittleEndian.PutUint32(file[8:], version)
+		binary.LittleEndian.PutUint32(file[headerBytes-4:], sum(file[:headerBytes-4]))
+		binary.LittleEndian.PutUint32(file[len(file)-4:], sum(file[:len(file)-footerBytes]))
+		path := filepath.Join(t.TempDir(), "old"+batchSuffix)
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, got, err := readSpoolFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			want := sample(i)
+			want.Tunnel = flow.Tunnel{}
+			if version == 2 {
+				want.ServerProcess = ""
+			}
+			if d := cmp.Diff(want, got.(*flowColumns).record(i), sameAddr); d != "" {
+				t.Errorf("version %d, row %d (-want +got):\n%s", version, i, d)
+			}
+		}
+		for _, in := range got.input() {
+			if in.Data.Rows() != 3 {
+				t.Errorf("version %d: column %s has %d rows of 3", version, in.Name, in.Data.Rows())
+			}
+		}
 	}
 }
 

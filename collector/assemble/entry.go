@@ -54,11 +54,10 @@ type entry struct {
 	state       uint16
 	seenOn      uint16 // interfaces, a bit each; the last bit stands for all beyond
 	vlan        uint16
-	flags       [2]uint8 // union of TCP control bits
-	encap       flow.Encap
+	flags       [2]uint8      // union of TCP control bits
 	evidence    flow.Evidence // of the hint, or of the decision once decided
 	confidence  uint8         // once decided
-	_           [1]byte
+	tunnel      uint16        // number among the table's tunnels
 }
 
 func (e *entry) has(bits uint16) bool { return e.state&bits != 0 }

@@ -87,7 +87,10 @@ type Stats struct {
 	Folded    uint64 // unanswered flows that have no record of their own
 	Evicted   uint64 // flows closed early because the table was full
 	Live      int    // flows in the table now
-	Drops     flow.Drops
+	// TunnelsUnknown are flows whose tunnel's ends were not kept, because flows of too
+	// many tunnels were alive at once.
+	TunnelsUnknown uint64
+	Drops          flow.Drops
 }
 
 // Merge adds the counters of another table.
@@ -102,5 +105,6 @@ func (s *Stats) Merge(o *Stats) {
 	s.Folded += o.Folded
 	s.Evicted += o.Evicted
 	s.Live += o.Live
+	s.TunnelsUnknown += o.TunnelsUnknown
 	s.Drops.Merge(&o.Drops)
 }

@@ -13,6 +13,7 @@ func (t *Table) report(e *entry, why flow.EndReason) {
 	var r flow.Record
 	outcome := t.orient(e)
 	e.fill(&r, outcome, why)
+	t.tunnels.name(&r, e.tunnel, e.has(firstB) == (e.side() == sideB))
 	r.Sensor, r.Source = t.sensor(e.seenOn), flow.SourcePackets
 	switch {
 	case (outcome == flow.Unanswered || outcome == flow.Refused) && r.Split == 0 && t.fold.Takes(&r):
@@ -123,7 +124,7 @@ func (e *entry) fill(r *flow.Record, outcome flow.Outcome, why flow.EndReason) {
 		ClientBytes: e.bytes[c], ServerBytes: e.bytes[s],
 		ClientFlags: e.flags[c], ServerFlags: e.flags[s],
 		Outcome: outcome, Evidence: e.evidence, Confidence: e.confidence, End: why,
-		Split: e.split, VLAN: e.vlan, VNI: e.vni, Encap: e.encap,
+		Split: e.split, VLAN: e.vlan, VNI: e.vni,
 	}
 }
 

@@ -26,6 +26,7 @@ type Table struct {
 	index   index
 	frags   fragments
 	sights  sights
+	tunnels tunnels
 	fold    *fold.Folder
 	batch   []flow.Record
 	weak    []flow.Record
@@ -73,7 +74,7 @@ func (t *Table) Err() error { return t.err }
 // Stats returns what was counted so far.
 func (t *Table) Stats() Stats {
 	s := t.stats
-	s.Live, s.Folded = t.index.count, t.fold.Folded()
+	s.Live, s.Folded, s.TunnelsUnknown = t.index.count, t.fold.Folded(), t.tunnels.unknown
 	return s
 }
 
@@ -263,7 +264,7 @@ func (t *Table) start(k *key, h uint32, p *capture.Packet, side int) *entry {
 	t.index.insert(h, n)
 	t.stats.Flows++
 	e := &t.entries[n]
-	*e = entry{key: *k, first: p.Time, last: p.Time, id: k.identity(p.Time), vni: p.VNI, vlan: p.VLAN, encap: p.Encap, state: inUse}
+	*e = entry{key: *k, first: p.Time, last: p.Time, id: k.identity(p.Time), vni: p.VNI, vlan: p.VLAN, tunnel: t.tunnels.enter(p), state: inUse}
 	if side == sideB {
 		e.state |= firstB
 	}
@@ -321,6 +322,7 @@ func (t *Table) finish(e *entry, why flow.EndReason) {
 	h := uint32(e.key.hash(t.o.Seed) >> 32)
 	n := t.number(e, h)
 	t.index.remove(h, n)
+	t.tunnels.leave(e.tunnel)
 	e.state = 0
 	t.free = append(t.free, n)
 }

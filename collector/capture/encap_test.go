@@ -62,6 +62,11 @@ func overUDP(t testing.TB, port uint16, payload []byte) []byte {
 	return serialize(t, ether(0x0800), ip4(layers.IPProtocolUDP, "192.0.2.1", "192.0.2.2"), &layers.UDP{SrcPort: 55555, DstPort: layers.UDPPort(port)}, gopacket.Payload(payload))
 }
 
+// between is a VXLAN frame of other ends.
+func between(t testing.TB, src, dst string, payload []byte) []byte {
+	return serialize(t, ether(0x0800), ip4(layers.IPProtocolUDP, src, dst), &layers.UDP{SrcPort: 55555, DstPort: 4789}, gopacket.Payload(payload))
+}
+
 func cat(parts ...[]byte) (out []byte) {
 	for _, p := range parts {
 		out = append(out, p...)
@@ -80,6 +85,8 @@ type encapsulation struct {
 	vni   uint32
 	outer bool // the tunnel's own packet is given besides
 	six   bool
+	// from and to are the tunnel's ends, where not 192.0.2.1 and 192.0.2.2.
+	from, to string
 }
 
 func encapsulations(t testing.TB) []encapsulation {
@@ -121,6 +128,7 @@ func encapsulations(t testing.TB) []encapsulation {
 		{name: "EtherIP", link: e, data: carried(t, 97, cat(x("3000"), frame)), want: flow.EncapGRE, outer: true},
 		{name: "MPLS over UDP", link: e, data: overUDP(t, 6635, cat(x("00020140"), in)), want: flow.EncapMPLS, outer: true},
 		{name: "VXLAN in GRE", link: e, data: carried(t, 47, cat(x("0000 0800"), overUDP(t, 4789, cat(x("08000000 00000300"), frame))[14:])), want: flow.EncapVXLAN, vni: 3, outer: true},
+		{name: "VXLAN in ERSPAN", link: e, data: carried(t, 47, cat(x("1000 88be 00000001 1000 0005 00000000"), between(t, "198.51.100.1", "198.51.100.2", cat(x("08000000 00000300"), frame)))), want: flow.EncapVXLAN, vni: 3, outer: true, from: "198.51.100.1", to: "198.51.100.2"},
 		{name: "raw IP", link: capture.LinkRaw, data: in},
 		{name: "BSD loopback", link: capture.LinkNull, data: cat(x("02000000"), in)},
 		{name: "Linux cooked", link: capture.LinkSLL, data: cat(x("0000 0001 0006 000000000000 0000 0800"), in)},
@@ -157,11 +165,21 @@ func TestEncapsulationsAreOpened(t *testing.T) {
 		if p.Encap != tt.want || p.VLAN != tt.vlan || p.InnerVLAN != tt.inner || p.VNI != tt.vni {
 			t.Errorf("%s: %v VLAN %d/%d VNI %#x", tt.name, p.Encap, p.VLAN, p.InnerVLAN, p.VNI)
 		}
+		from, to := capture.Addr{}, capture.Addr{}
+		switch {
+		case tt.from != "":
+			from, to = capture.AddrFrom(netip.MustParseAddr(tt.from)), capture.AddrFrom(netip.MustParseAddr(tt.to))
+		case tt.outer || tt.want == flow.EncapERSPAN:
+			from, to = capture.AddrFrom(netip.MustParseAddr("192.0.2.1")), capture.AddrFrom(netip.MustParseAddr("192.0.2.2"))
+		}
+		if p.OuterSrc != from || p.OuterDst != to {
+			t.Errorf("%s: tunnel from %v to %v", tt.name, p.OuterSrc.Netip(), p.OuterDst.Netip())
+		}
 		outer := w.Outer(&p)
 		if (outer != nil) != tt.outer {
 			t.Errorf("%s: outer packet %+v", tt.name, outer)
 		}
-		if outer != nil && (outer.Src.Netip() != netip.MustParseAddr("192.0.2.1") || outer.Encap != flow.EncapNone) {
+		if outer != nil && (outer.Src != from || outer.Encap != flow.EncapNone) {
 			t.Errorf("%s: outer packet %+v", tt.name, outer)
 		}
 	}
@@ -183,6 +201,18 @@ func TestTunnelsOfOtherThingsCountAsThemselves(t *testing.T) {
 		if why := w.Walk(&f, &p); why != flow.DropNone || p.Encap != flow.EncapNone || p.Src.Netip() != netip.MustParseAddr("192.0.2.1") {
 			t.Errorf("%s: %v %+v", name, why, p)
 		}
+	}
+}
+
+// In mirrored traffic, too: it is the tunnel's packet that was mirrored.
+func TestATunnelOfOtherThingsInAMirrorCountsOnce(t *testing.T) {
+	arp := cat(make([]byte, 12), unhex(t, "0806"), make([]byte, 28))
+	b := carried(t, 47, cat(unhex(t, "0000 88be"), between(t, "198.51.100.1", "198.51.100.2", cat(unhex(t, "08000000 00000300"), arp))))
+	var w capture.Walker
+	var p capture.Packet
+	f := capture.Frame{Data: b, Length: uint32(len(b)), Link: capture.LinkEthernet}
+	if why := w.Walk(&f, &p); why != flow.DropNone || p.DstPort != 4789 || p.Encap != flow.EncapERSPAN || w.Outer(&p) != nil {
+		t.Errorf("%v %+v, outer %+v", why, p, w.Outer(&p))
 	}
 }
 

@@ -48,7 +48,8 @@ type Packet struct {
 	Interface uint32
 	VLAN      uint16 // outermost
 	InnerVLAN uint16 // second tag (QinQ), 0 when there is none
-	// Outer are the endpoints of the outermost tunnel; zero without one.
+	// Outer are the endpoints of the outermost tunnel; zero without one. A tunnel in
+	// mirrored traffic (ERSPAN) goes before the mirror's own.
 	OuterSrc, OuterDst Addr
 	// Payload is what follows the transport header, as far as it was captured;
 	// for ICMP errors the quoted packet, for other protocols what follows IP.

@@ -30,11 +30,11 @@ func tunnelPort(src, dst uint16) bool {
 // enter opens an encapsulation: the packet that carries it becomes the outer one.
 // When what is inside turns out not to be IP, the outer packet is what counts.
 func (w *Walker) enter(kind flow.Encap, vni uint32, p *Packet, open func(p *Packet) flow.DropReason) flow.DropReason {
-	outer := *p
+	outer, before := *p, w.outer
 	if w.depth++; w.depth > maxDepth {
 		return flow.DropDepth
 	}
-	if p.OuterSrc == (Addr{}) {
+	if p.OuterSrc == (Addr{}) || w.outer.Encap == flow.EncapERSPAN {
 		p.OuterSrc, p.OuterDst = p.Src, p.Dst
 		w.outer = outer
 		if kind == flow.EncapERSPAN {
@@ -46,7 +46,7 @@ func (w *Walker) enter(kind flow.Encap, vni uint32, p *Packet, open func(p *Pack
 		p.VNI = vni
 	}
 	if why := open(p); why != flow.DropNone {
-		*p = outer
+		*p, w.outer = outer, before
 	}
 	return flow.DropNone
 }
