@@ -39,6 +39,9 @@ type Options struct {
 	// Author is who acts through this Enforcer, for the journal: a person at a command,
 	// or the agent. What is applied has an author of its own.
 	Author string
+	// Owned reports whether another living program owns the table: what is asked of
+	// this Enforcer is then handed to it. Nil for whoever owns it, or where none does.
+	Owned func() (bool, error)
 	// MaxRepairs bounds repairs of a tampered table per minute; 0 for 5.
 	MaxRepairs int
 }
@@ -102,7 +105,8 @@ func Open(opts Options) (*Enforcer, error) {
 }
 
 // Restore puts the last confirmed version in force, before anything else is done
-// after a start. A change that was never confirmed is rolled back by it.
+// after a start. A change that was never confirmed is rolled back by it, unless it
+// still has time and the kernel still holds it: then it goes on waiting.
 func (e *Enforcer) Restore(ctx context.Context) error {
 	end, err := e.begin()
 	if err != nil {
@@ -110,12 +114,41 @@ func (e *Enforcer) Restore(ctx context.Context) error {
 	}
 	defer end()
 	if e.pending != nil {
+		if holds, err := e.adopt(); holds || err != nil {
+			return err
+		}
 		return e.rollback(ctx, "expired", "the enforcer was restarted before it was confirmed")
 	}
 	if e.confirmed == nil {
 		return nil
 	}
 	return e.enforce(ctx, e.confirmed, nil, "restored", "")
+}
+
+// adopt takes the pending version up as another process left it; false when it is
+// not what the kernel holds, or too late.
+func (e *Enforcer) adopt() (holds bool, err error) {
+	if !e.opts.Now().Before(e.pending.Deadline) {
+		return false, nil
+	}
+	gated, err := e.gates(e.pending)
+	if err != nil {
+		return false, err
+	}
+	r, err := e.pending.compile(gated)
+	if err != nil {
+		return false, err
+	}
+	generation, err := e.opts.Kernel.Generation()
+	if err != nil {
+		return false, err
+	}
+	if drift, err := e.opts.Kernel.Drift(&r); err != nil || !drift.Empty() {
+		return false, err
+	}
+	e.inForce, e.enforcing, e.generation = r, true, generation
+	e.opts.OnRuleset(&r)
+	return true, nil
 }
 
 // Plan is what applying a set would do.
@@ -181,6 +214,11 @@ type Request struct {
 // only until the gate closes, whoever is alive by then, unless Confirm is called
 // before; otherwise the version is confirmed at once.
 func (e *Enforcer) Apply(ctx context.Context, req Request) (*Version, error) {
+	v, handled, err := e.delegate(ctx, request{Op: "apply", Policy: string(policy.Format(req.Set)), Host: &req.Host, Why: req.Reason,
+		Established: req.Established, Change: req.Change, Aftercare: req.Aftercare})
+	if handled || err != nil {
+		return v, err
+	}
 	end, err := e.begin()
 	if err != nil {
 		return nil, err
@@ -194,8 +232,7 @@ func (e *Enforcer) Apply(ctx context.Context, req Request) (*Version, error) {
 			return nil, err
 		}
 	}
-	v, err := e.newVersion(req)
-	if err != nil {
+	if v, err = e.newVersion(req); err != nil {
 		return nil, err
 	}
 	gated, err := e.gates(v)
@@ -315,6 +352,9 @@ func (e *Enforcer) record(event string, v *Version, detail string) error {
 
 // Confirm makes the pending version permanent.
 func (e *Enforcer) Confirm(ctx context.Context) error {
+	if _, handled, err := e.delegate(ctx, request{Op: "confirm"}); handled || err != nil {
+		return err
+	}
 	end, err := e.begin()
 	if err != nil {
 		return err

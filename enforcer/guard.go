@@ -34,7 +34,7 @@ func (e *Enforcer) Run(ctx context.Context) error {
 			defer e.mu.Unlock()
 			return e.keepWatch()
 		case <-tick.C:
-			if err := e.Guard(ctx); err != nil && ctx.Err() == nil {
+			if err := errors.Join(e.Guard(ctx), e.serveRequests(ctx)); err != nil && ctx.Err() == nil {
 				return err
 			}
 		}

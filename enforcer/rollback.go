@@ -12,6 +12,9 @@ import (
 // Rollback takes the pending version back; without one, it returns to the version
 // of that number, or with 0 to the one before.
 func (e *Enforcer) Rollback(ctx context.Context, to int, why string) error {
+	if _, handled, err := e.delegate(ctx, request{Op: "rollback", To: to, Why: why}); handled || err != nil {
+		return err
+	}
 	end, err := e.begin()
 	if err != nil {
 		return err
@@ -74,6 +77,9 @@ func (e *Enforcer) rollback(ctx context.Context, event, why string) error {
 // Release takes the table away and forgets what was in force: the host is as it
 // was found. The journal stays.
 func (e *Enforcer) Release(ctx context.Context, why string) error {
+	if _, handled, err := e.delegate(ctx, request{Op: "release", Why: why}); handled || err != nil {
+		return err
+	}
 	end, err := e.begin()
 	if err != nil {
 		return err
