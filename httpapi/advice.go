@@ -46,6 +46,7 @@ type evidenceDoc struct {
 	flow.EdgeStats
 	Clients    int           `json:"clients"`
 	Servers    int           `json:"servers"`
+	Rhythm     flow.Rhythm   `json:"rhythm"`
 	Decided    bool          `json:"decided,omitempty"` // a person allowed it
 	Confidence float64       `json:"ruleConfidence"`
 	Examples   []view.DepRow `json:"examples"`
@@ -80,7 +81,7 @@ func advice(rec *policy.Recommendation, x *view.Index) adviceDoc {
 	evidence := map[[2]string]*evidenceDoc{}
 	for i := range rec.Evidence {
 		e := &rec.Evidence[i]
-		evidence[[2]string{e.Policy, e.Rule}] = &evidenceDoc{e.EdgeStats, e.Clients, e.Servers, e.Decided, e.Confidence, rows(e.Examples, x)}
+		evidence[[2]string{e.Policy, e.Rule}] = &evidenceDoc{e.EdgeStats, e.Clients, e.Servers, flow.RhythmOf(&e.EdgeStats, rec.Since, rec.Until), e.Decided, e.Confidence, rows(e.Examples, x)}
 	}
 	for i := range rec.Set.Policies {
 		p := &rec.Set.Policies[i]
@@ -135,6 +136,7 @@ type simulationDoc struct {
 	Unused    policy.SimTotal   `json:"neverUsed"`
 	Stopped   policy.SimTotal   `json:"stopped"`
 	Untouched uint64            `json:"untouched"`
+	Breaks    []breakDoc        `json:"breaks"`
 	Rows      []simRow          `json:"rows"`
 	RowsAll   int               `json:"rowsTotal"`
 	Rules     []policy.RuleUse  `json:"rules"`
@@ -144,6 +146,7 @@ type simulationDoc struct {
 type simRow struct {
 	Class       policy.Class   `json:"class"`
 	Concern     policy.Concern `json:"concern,omitempty"`
+	Decision    string         `json:"decision,omitempty"`
 	Client      view.Ref       `json:"client"`
 	Server      view.Ref       `json:"server"`
 	Service     flow.Service   `json:"service"`
@@ -153,6 +156,18 @@ type simRow struct {
 	Rule        string         `json:"rule"`
 	Why         string         `json:"why"`
 	Connections uint64         `json:"connections"`
+}
+
+// breakDoc is a policy.Break with every field said.
+type breakDoc struct {
+	Concern      policy.Concern `json:"concern"`
+	Decision     string         `json:"decision"`
+	What         string         `json:"what"`
+	Services     []flow.Service `json:"services"`
+	Dependencies int            `json:"dependencies"`
+	Connections  uint64         `json:"connections"`
+	Last         flow.Time      `json:"last"`
+	Why          string         `json:"why"`
 }
 
 // simRows is how many rows the page gets of each class.
@@ -169,6 +184,10 @@ func simulated(sim *policy.Simulation, x *view.Index) simulationDoc {
 		Untouched: sim.Untouched, Rows: []simRow{}, RowsAll: len(sim.Rows),
 		Rules: orEmpty(sim.Rules), Coverage: orEmpty(sim.Coverage),
 	}
+	d.Breaks = []breakDoc{}
+	for _, b := range sim.Breaks[:min(len(sim.Breaks), simRows)] {
+		d.Breaks = append(d.Breaks, breakDoc{b.Concern, b.Decision, b.What, orEmpty(b.Services), b.Dependencies, b.Connections, b.Last, b.Why})
+	}
 	var perClass [4]int
 	for i := range sim.Rows {
 		r := &sim.Rows[i]
@@ -176,7 +195,7 @@ func simulated(sim *policy.Simulation, x *view.Index) simulationDoc {
 			continue
 		}
 		row := simRow{
-			Class: r.Class, Concern: r.Concern, Service: r.Dep.Service, Stats: r.Dep.EdgeStats, Outcome: r.Verdict.Outcome,
+			Class: r.Class, Concern: r.Concern, Decision: r.Decision, Service: r.Dep.Service, Stats: r.Dep.EdgeStats, Outcome: r.Verdict.Outcome,
 			Policy: r.Verdict.Policy, Rule: r.Verdict.Rule, Why: r.Verdict.Why, Connections: r.Connections,
 		}
 		row.Client, row.Server = x.RefOf(&sim.Nodes[r.Dep.Client]), x.RefOf(&sim.Nodes[r.Dep.Server])

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/httpapi"
 	"github.com/bulkhead/bulkhead/policy"
 	"github.com/bulkhead/bulkhead/topology"
@@ -180,6 +181,8 @@ func (b *Backend) Simulate(_ context.Context, set *policy.Set, _ httpapi.Window)
 			sim.Rows = append(sim.Rows, row)
 		}
 	}
+	sim.Breaks = []policy.Break{{Concern: policy.ConcernVendor, Decision: "x", What: "controller of climate to store-server of point-of-sale", Services: []flow.Service{{Proto: flow.TCP, Port: 445}},
+		Dependencies: sim.Expected.Dependencies, Connections: sim.Expected.Connections, Last: b.Estate.Until, Why: "no rule allows it"}}
 	for _, p := range set.Policies {
 		for _, r := range p.Rules {
 			sim.Rules = append(sim.Rules, policy.RuleUse{Policy: p.Name, Rule: r.Name, Connections: 1200, Deps: 4, LastHit: b.Estate.Until})

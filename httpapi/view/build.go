@@ -199,7 +199,9 @@ func (b *builder) node(n int32, parent int32, note string) {
 	if f := b.x.finding[n]; f >= 0 {
 		box.Infra = b.x.Map.Infrastructure[f].Kind
 	}
-	if note == "" && len(node.Addrs) > 0 && node.Addrs[0].String() != box.Name {
+	if node.Scope != 0 && len(node.Addrs) > 0 { // the same address may stand elsewhere too
+		box.Note = node.Addrs[0].String() + " in " + node.Scope.String()
+	} else if note == "" && len(node.Addrs) > 0 && node.Addrs[0].String() != box.Name {
 		box.Note = node.Addrs[0].String()
 	}
 	b.at[n] = b.add(box)

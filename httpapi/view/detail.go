@@ -27,6 +27,7 @@ type Ref struct {
 	Role     string            `json:"role,omitempty"`
 	Env      string            `json:"env,omitempty"`
 	Addrs    []netip.Addr      `json:"addrs,omitempty"` // at most 2
+	Scope    flow.Scope        `json:"scope,omitempty"` // address space, where networks overlap
 	Priority topology.Priority `json:"priority"`
 }
 
@@ -34,7 +35,7 @@ type Ref struct {
 func (x *Index) Ref(n int32) Ref {
 	node := &x.Map.Graph.Nodes[n]
 	r := Ref{ID: idNode + node.ID, Name: nameOf(node), Kind: kindOf(node), Priority: x.priority(n)}
-	r.Addrs = node.Addrs[:min(len(node.Addrs), 2)]
+	r.Addrs, r.Scope = node.Addrs[:min(len(node.Addrs), 2)], node.Scope
 	if a := x.app(n); a >= 0 {
 		r.App, r.Env = x.Map.Applications[a].Name, x.Map.Applications[a].Env
 	}
@@ -69,6 +70,9 @@ type Detail struct {
 	Addrs []netip.Addr    `json:"addrs,omitempty"`
 	Names []string        `json:"names,omitempty"` // seen on the wire
 	Given topology.Labels `json:"given,omitempty"` // what the operator said
+	Scope flow.Scope      `json:"scope,omitempty"` // address space of Addrs
+	// Backends are what stands behind a virtual address.
+	Backends []Ref `json:"backends,omitempty"`
 }
 
 // LabelCount is how many members have a label.
@@ -166,7 +170,10 @@ func (d *Detail) describe(x *Index, members []int32, keys []string) {
 func (d *Detail) single(x *Index, n int32) {
 	node := &x.Map.Graph.Nodes[n]
 	d.Kind, d.Name = kindOf(node), nameOf(node)
-	d.Addrs, d.Names, d.Given = node.Addrs, node.Names, node.Labels
+	d.Addrs, d.Names, d.Given, d.Scope = node.Addrs, node.Names, node.Labels, node.Scope
+	for _, id := range node.Backends {
+		d.Backends = append(d.Backends, x.RefOf(&topology.Node{ID: id}))
+	}
 	if f := x.finding[n]; f >= 0 {
 		d.Why = x.Map.Infrastructure[f].Why
 	} else if r := x.role(n); r >= 0 {

@@ -218,6 +218,10 @@ func kindOf(n *topology.Node) Kind {
 		return KindInternet
 	case topology.NodeMulticast:
 		return KindMulticast
+	case topology.NodeNAT:
+		return KindNAT
+	case topology.NodeVIP:
+		return KindVIP
 	}
 	return KindAddress
 }

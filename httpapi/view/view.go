@@ -18,6 +18,8 @@ const (
 	KindNetwork        Kind = "network"
 	KindInternet       Kind = "internet"
 	KindMulticast      Kind = "multicast"
+	KindNAT            Kind = "nat"            // a pool of address translation: many machines behind it
+	KindVIP            Kind = "vip"            // a virtual address before its backends
 	KindDomains        Kind = "domains"        // all outside names together
 	KindInfrastructure Kind = "infrastructure" // all nodes with one kind of shared service
 	KindUngrouped      Kind = "ungrouped"      // inside, in no application

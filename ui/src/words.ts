@@ -90,6 +90,12 @@ export function evidence(e: string): string {
   return words[e] ?? e
 }
 
+/** How regularly something was seen, in words. */
+export function rhythm(r: string): string {
+  const words: Readonly<Record<string, string>> = { steady: 'around the clock', 'working-hours': 'some hours of most days', daily: 'about once a day', occasional: 'now and then', once: 'on one day only' }
+  return words[r] ?? r
+}
+
 const short = new Set(
   ('ad api b2b bi ci cctv cdn cms crm db dhcp dmz dns edi erp etl ftp hmi hr hsm http hvac iam iot ip it kpi ldap mes mfa mqtt nat nfs ntp ot ' +
     'pki plc pos rdp scada siem smtp sql ssh sso ups vdi vip vpn waf wan wms').split(' '),

@@ -64,12 +64,6 @@ export async function post<P extends keyof paths>(
   })
 }
 
-/** The text of a route that answers with something else than JSON. */
-export async function getText(path: string, query: Readonly<Record<string, Value>>): Promise<{ text: string; losses: number }> {
-  const response = await send(path + queryString(query), {})
-  return { text: await response.text(), losses: Number(response.headers.get('Bulkhead-Losses') ?? 0) }
-}
-
 async function request<T>(url: string, init: RequestInit): Promise<T> {
   const response = await send(url, init)
   return (await response.json()) as T

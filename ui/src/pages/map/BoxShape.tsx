@@ -82,6 +82,7 @@ function kindName(box: Box): string {
 const outsideNote: Readonly<Partial<Record<Box['kind'], string>>> = {
   network: 'named network',
   internet: 'all other addresses',
+  nat: 'many behind one address',
   multicast: 'groups and broadcast',
 }
 

@@ -33,7 +33,7 @@ export function Flows({ from, to, service, scope }: { from: string; to: string; 
             <td className={addressClass(f.client)}>{f.client}</td>
             <td className={addressClass(f.server)}>{f.server}</td>
             <td className="num">{bytes((f.bytes[0] ?? 0) + (f.bytes[1] ?? 0))}</td>
-            <td className="sensor">{f.sensor}</td>
+            <td className="sensor">{f.sensor}{'via' in f && f.via ? <small> {String(f.via)}</small> : null}</td>
           </tr>
         ))}
       </tbody>

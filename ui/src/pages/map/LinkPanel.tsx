@@ -93,6 +93,14 @@ function Facts({ d }: { d: LinkDetail }) {
         <dt>Last seen</dt>
         <dd>{time(d.stats.last)}</dd>
       </dl>
+      <dl>
+        <dt>Seen by</dt>
+        <dd>{many(d.stats.sensors, 'observation point')}</dd>
+      </dl>
+      <dl>
+        <dt>Days seen</dt>
+        <dd>{count(d.stats.days)}</dd>
+      </dl>
       <dl className="wide">
         <dt>Direction known from</dt>
         <dd>

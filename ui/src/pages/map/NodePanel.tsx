@@ -87,7 +87,7 @@ function headline(d: Detail): string {
 }
 
 function kindWords(d: Detail): string {
-  const what = d.kind === 'infrastructure' ? 'Shared infrastructure' : title(d.kind)
+  const what = { infrastructure: 'Shared infrastructure', nat: 'NAT pool: many machines behind it', vip: 'Virtual address' }[d.kind as string] ?? title(d.kind)
   return d.nodes > 1 ? `${what} · ${many(d.nodes, 'workload')}` : what
 }
 
@@ -97,13 +97,19 @@ function Identity({ d }: { d: Detail }) {
       {d.addrs && d.addrs.length > 0 ? (
         <dl>
           <dt>Addresses</dt>
-          <dd className="mono">{d.addrs.slice(0, 12).join(', ')}{d.addrs.length > 12 ? ` and ${d.addrs.length - 12} more` : ''}</dd>
+          <dd className="mono">{d.scope ? <small>VLAN/VNI {d.scope}: </small> : null}{d.addrs.slice(0, 12).join(', ')}{d.addrs.length > 12 ? ` and ${d.addrs.length - 12} more` : ''}</dd>
         </dl>
       ) : null}
       {d.names && d.names.length > 0 ? (
         <dl>
           <dt>Known as</dt>
           <dd>{d.names.slice(0, 8).join(', ')}</dd>
+        </dl>
+      ) : null}
+      {d.backends && d.backends.length > 0 ? (
+        <dl>
+          <dt>Passes on to</dt>
+          <dd>{d.backends.map((b) => b.name).join(', ')}</dd>
         </dl>
       ) : null}
       {d.labels.length > 0 ? (

@@ -1,4 +1,4 @@
-import { useState } from 'react'
+import { useEffect, useState } from 'react'
 import { ApiError, post } from '../../api/client'
 import type { Decision } from '../../api/types'
 import { PriorityMark } from '../../parts/PriorityMark'
@@ -10,6 +10,11 @@ type Answer = 'allow' | 'deny' | 'watch'
 
 /** What was seen but is not allowed silently: a person says allow, deny or watch. */
 export function Decisions({ decisions, onDone }: { decisions: readonly Decision[]; onDone: () => void }) {
+  useEffect(() => {
+    // A link from the simulation names a card.
+    const id = decodeURIComponent(window.location.hash.slice(1))
+    if (id !== '') document.getElementById(id)?.scrollIntoView({ block: 'center' })
+  }, [])
   if (decisions.length === 0) {
     return (
       <Empty title="Nothing to decide">
@@ -46,7 +51,7 @@ function DecisionCard({ decision: d, onDone }: { decision: Decision; onDone: () 
     }
   }
   return (
-    <article className={`card decision${d.answer === '' ? '' : ' decided'}`}>
+    <article id={d.id} className={`card decision${d.answer === '' ? '' : ' decided'}`}>
       <header>
         <span className="concern">{title(d.concern)}</span>
         <PriorityMark priority={d.priority} words />
@@ -54,7 +59,7 @@ function DecisionCard({ decision: d, onDone }: { decision: Decision; onDone: () 
       <h2>{d.title}</h2>
       <p>{d.why}</p>
       <p className="note">
-        {many(d.total, 'dependency', 'dependencies')} · {count(d.stats.flows)} flows on {many(d.stats.days, 'day')} · {time(d.stats.first)} to {time(d.stats.last)}
+        {many(d.total, 'dependency', 'dependencies')}, first seen {time(d.stats.first)}
       </p>
       <details>
         <summary>What “allow” would add to {d.policy === '' ? 'every policy that protects these servers' : d.policy}</summary>

@@ -1,6 +1,6 @@
 import { useState } from 'react'
 import type { Coverage, Policy, Rule } from '../../api/types'
-import { bytes, count, evidence, many, percent, service, time } from '../../words'
+import { bytes, count, evidence, many, percent, rhythm, service, time } from '../../words'
 
 /** One policy: what it protects, and its rules. */
 export function PolicyCard({ policy, coverage, open }: { policy: Policy; coverage: Coverage | undefined; open: boolean }) {
@@ -99,7 +99,8 @@ function Evidence({ rule }: { rule: Rule }) {
             <Fact name="Clients → servers" value={`${count(e.clients)} → ${count(e.servers)}`} />
             <Fact name="First seen" value={time(e.first)} />
             <Fact name="Last seen" value={time(e.last)} />
-            <Fact name="Days seen" value={count(e.days)} />
+            <Fact name="Days seen" value={`${count(e.days)}${e.rhythm ? `, ${rhythm(e.rhythm)}` : ''}`} />
+            <Fact name="Seen by" value={many(e.sensors, 'observation point')} />
             <Fact name="Direction" value={`${evidence(e.evidence)}, ${e.confidence} %`} />
             <Fact name="Confidence" value={`${Math.round(e.ruleConfidence * 100)} %`} />
           </div>

@@ -52,13 +52,19 @@ function Overall({ r }: { r: Readiness }) {
           <p>
             <strong>{about(r.atRisk)}</strong> at risk in {r.horizonDays} days
           </p>
-          <p className="note">{r.halveAfterDays > 0 ? `watching ${many(r.halveAfterDays, 'more day')} halves that` : 'nothing to gain by watching on'}</p>
+          <p className="note">
+            {r.atRiskLow !== undefined && r.atRiskHigh !== undefined && r.atRiskHigh > 0 ? `${about(r.atRiskLow)} to ${about(r.atRiskHigh)}; ` : ''}
+            {r.halveAfterDays > 0 ? `watching ${many(r.halveAfterDays, 'more day')} halves that` : 'nothing to gain by watching on'}
+          </p>
         </div>
         <div className="figure">
           <p>
             <strong>{r.fullMonth ? 'yes' : 'no'}</strong> a full month watched
           </p>
-          <p className="note">{r.fullMonth ? 'month-end work has had its chance' : 'what runs once a month may not have come yet'}</p>
+          <p className="note">
+            {r.monthly ? `${many(r.monthly, 'dependency', 'dependencies')} seen at a month’s end only; ` : ''}
+            {r.fullMonth ? 'month-end work has had its chance' : 'what runs once a month may not have come yet'}
+          </p>
         </div>
       </div>
     </section>
@@ -72,6 +78,9 @@ function PerPolicy({ list }: { list: readonly Readiness[] }) {
       <h2>
         Per policy <em>{list.length}</em>
       </h2>
+      <p className="note">
+        Riskiest first. <a href="/map?shade=readiness">See it on the map</a>
+      </p>
       <div className="scroll">
         <table>
           <thead>

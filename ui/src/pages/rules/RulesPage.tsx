@@ -69,7 +69,7 @@ function Summary({ data }: { data: Recommendation }) {
   const rules = data.policies.reduce((n, p) => n + p.rules.length, 0)
   return (
     <section className="summary">
-      {all ? <Meter label="of observed connections allowed" part={all.allowed} whole={all.connections} unit="connections" /> : null}
+      {all ? <Meter label="of connections allowed" part={all.allowed} whole={all.connections} unit="connections" /> : null}
       {all ? <Meter label="of dependencies allowed" part={all.allowedDependencies} whole={all.dependencies} unit="dependencies" /> : null}
       <div className="figure">
         <p>

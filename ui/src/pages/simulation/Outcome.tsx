@@ -1,6 +1,6 @@
 import { queryString } from '../../api/client'
 import type { SimRow, Simulation } from '../../api/types'
-import { count, many, percent, time, title } from '../../words'
+import { count, many, percent, service, time, title } from '../../words'
 
 type Class = SimRow['class']
 
@@ -38,6 +38,7 @@ export function Outcome({ sim, chosen, onChoose }: { sim: Simulation; chosen: st
         })}
       </div>
       {sim.untouched > 0 ? <p className="note">{count(sim.untouched)} connections touch no protected workload and stay as they are.</p> : null}
+      {current === 'would-break' && sim.breaks.length > 0 ? <Breaks sim={sim} /> : null}
       <Rows rows={sim.rows.filter((r) => r.class === current)} total={totalOf(sim, current).dependencies} what={current} />
       <RuleUses sim={sim} />
     </>
@@ -51,6 +52,36 @@ function Split({ sim }: { sim: Simulation }) {
       {many(sim.legitimate.dependencies, 'looks', 'look')} legitimate, {count(sim.expected.dependencies)} for your decision
       <br />
     </b>
+  )
+}
+
+/** All that would break, folded: what waits for one decision is one line. */
+function Breaks({ sim }: { sim: Simulation }) {
+  return (
+    <section className="card">
+      <h2>
+        What would break, by cause <em>{sim.breaks.length}</em>
+      </h2>
+      <ul className="breaks-list">
+        {sim.breaks.map((b) => (
+          <li key={b.decision + b.what + b.services.join()}>
+            {b.concern === '' ? <span className="concern none">Looks legitimate</span> : <span className="concern">{title(b.concern)}</span>}
+            <div>
+              <strong>{b.what}</strong> <span>{b.services.slice(0, 4).map(service).join(', ')}</span>
+              {b.services.length > 4 ? <em> and {b.services.length - 4} more</em> : null}
+              <p className="note">
+                {many(b.connections, 'connection')} in {many(b.dependencies, 'dependency', 'dependencies')}, last {time(b.last)}. {b.why}
+              </p>
+            </div>
+            {b.decision === '' ? null : (
+              <a className="button" href={`/rules?tab=decisions#${encodeURIComponent(b.decision)}`}>
+                Decide
+              </a>
+            )}
+          </li>
+        ))}
+      </ul>
+    </section>
   )
 }
 
