@@ -274,9 +274,11 @@ await run(page, out, [
   }],
   ['an export is previewed', async () => {
     await page.getByRole('button', { name: 'Export…' }).click()
-    await page.getByRole('button', { name: 'Preview' }).first().click()
+    await page.getByRole('button', { name: 'Spreadsheet (CSV)' }).click()
     await page.locator('dialog pre').waitFor()
-    check((await page.locator('dialog').innerText()).includes('cannot say'), 'losses should be named')
+    check((await page.locator('dialog .losses').innerText()).includes('process matches are left out'), 'losses should be named')
+    await shot('export')
+    await accessible('export')
     await page.getByRole('button', { name: 'Close' }).click()
   }],
   ['the simulation, four ways', async () => {
@@ -284,6 +286,9 @@ await run(page, out, [
     await page.getByRole('tab', { name: /Would break/ }).waitFor()
     await page.getByRole('tab', { name: /Allowed and seen/ }).click()
     await page.getByRole('cell', { name: 'tcp/9000', exact: true }).first().waitFor()
+    await page.getByRole('tab', { name: /Would break/ }).click()
+    await page.getByRole('link', { name: 'Decide' }).waitFor()
+    await page.getByRole('tab', { name: /Allowed and seen/ }).click()
     await shot('simulation')
     await accessible('simulation')
   }],

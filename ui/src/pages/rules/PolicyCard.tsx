@@ -1,4 +1,5 @@
 import { useState } from 'react'
+import { queryString } from '../../api/client'
 import type { Coverage, Policy, Rule } from '../../api/types'
 import { bytes, count, evidence, many, percent, rhythm, service, time } from '../../words'
 
@@ -35,7 +36,7 @@ export function Labels({ text }: { text: string }) {
         return (
           <span key={i} className="label">
             <span>{part.slice(0, at)}</span>
-            {part.slice(at) .replace(/^=/, '')}
+            {part.slice(at).replace(/^=/, '').replaceAll('|', ' or ')}
           </span>
         )
       })}
@@ -63,6 +64,7 @@ export function RuleRow({ rule }: { rule: Rule }) {
   return (
     <li className={`rule ${rule.action}`}>
       <button type="button" className="sentence" aria-expanded={open} onClick={() => setOpen(!open)}>
+        <span className="words">
         <span className="who">
           <Peers peers={rule.from} />
         </span>
@@ -72,7 +74,7 @@ export function RuleRow({ rule }: { rule: Rule }) {
         <span className="who">
           <Peers peers={rule.to} />
         </span>
-        <span className="grow" />
+        </span>
         {e ? (
           <span className="proof">
             {count(e.flows)} flows · {many(e.days, 'day')}
@@ -122,7 +124,11 @@ function Evidence({ rule }: { rule: Rule }) {
                 <tr key={i}>
                   <td>{x.client.name}</td>
                   <td>{x.server.name}</td>
-                  <td>{x.service}</td>
+                  <td>
+                    <a href={`/map${queryString({ link: [x.client.id, x.server.id] })}`} title="Show its flows">
+                      {x.service}
+                    </a>
+                  </td>
                   <td className="num">{count(x.flows)}</td>
                   <td>{time(x.last)}</td>
                 </tr>

@@ -70,7 +70,8 @@ function Breaks({ sim }: { sim: Simulation }) {
               <strong>{b.what}</strong> <span>{b.services.slice(0, 4).map(service).join(', ')}</span>
               {b.services.length > 4 ? <em> and {b.services.length - 4} more</em> : null}
               <p className="note">
-                {many(b.connections, 'connection')} in {many(b.dependencies, 'dependency', 'dependencies')}, last {time(b.last)}. {b.why}
+                {many(b.connections, 'connection')} in {many(b.dependencies, 'dependency', 'dependencies')}, last {time(b.last)}
+                {b.concern === '' ? `: ${b.why}` : ''}
               </p>
             </div>
             {b.decision === '' ? null : (
