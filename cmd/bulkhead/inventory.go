@@ -65,7 +65,7 @@ func inventoryCmd(a *app) *cobra.Command {
 			})
 		},
 	}
-	cmd.AddCommand(imp, show)
+	cmd.AddCommand(imp, show, inventoryClaim(a), inventoryPropose(a))
 	return cmd
 }
 

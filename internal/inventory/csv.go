@@ -101,9 +101,9 @@ func (c *csvColumns) workload(row []string, place string) (topology.Workload, er
 		case "address":
 			addresses = v
 		case "from":
-			from, err = instant(v)
+			from, err = Instant(v)
 		case "to":
-			to, err = instant(v)
+			to, err = Instant(v)
 		default:
 			if v != "" {
 				w.Labels = w.Labels.Merge(topology.Labels{h: v})
@@ -130,8 +130,9 @@ func (c *csvColumns) workload(row []string, place string) (topology.Workload, er
 	return w, nil
 }
 
-// instant reads RFC 3339 or a day; nothing is unbounded.
-func instant(s string) (time.Time, error) {
+// Instant reads RFC 3339, "2026-11-01 12:00:00" or a day, in UTC; nothing is
+// unbounded.
+func Instant(s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
