@@ -1,6 +1,9 @@
 package inventory
 
 import (
+	"bytes"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bulkhead/bulkhead/topology"
@@ -22,76 +25,40 @@ func tagLabels(tags map[string]string) topology.Labels {
 		if k == "Name" || tags[k] == "" {
 			continue
 		}
-		key := strings.ToLower(k)
-		if ours, ok := labelKeys[key]; ok {
-			key = ours
-		}
-		if _, taken := l[key]; !taken {
+		key := labelKey(k)
+		if _, taken := l[key]; !taken && key != "" {
 			l[key] = tags[k]
 		}
 	}
 	return l
 }
 
-// readKubernetes reads `kubectl get pods,nodes,services -A -o json`. Pods on the
-// host's network have no address of their own and are passed over; a service's
-// cluster address is a workload labelled as a virtual address.
-func readKubernetes(data []byte, file string) (*topology.Inventory, error) {
-	var list struct {
-		Items []struct {
-			Kind     string
-			Metadata struct {
-				Name, Namespace string
-				Labels          map[string]string
-			}
-			Spec struct {
-				HostNetwork bool
-				ClusterIPs  []string
-			}
-			Status struct {
-				PodIPs    []struct{ IP string }
-				Addresses []struct{ Type, Address string }
-			}
-		}
+// labelKey is a tag's key as a policy can ask for it: ours where people mean one
+// of those, else in lower case with a dash for what names may not hold.
+func labelKey(tag string) string {
+	key := strings.ToLower(strings.TrimSpace(tag))
+	if ours, ok := labelKeys[key]; ok {
+		return ours
 	}
-	if err := decodeJSON(data, file, &list); err != nil {
-		return nil, err
-	}
-	var inv topology.Inventory
-	for _, it := range list.Items {
-		w := topology.Workload{ID: strings.ToLower(it.Kind) + "/" + it.Metadata.Namespace + "/" + it.Metadata.Name,
-			Name: it.Metadata.Name, Labels: tagLabels(it.Metadata.Labels)}
-		var addrs []string
-		switch it.Kind {
-		case "Pod":
-			for _, p := range it.Status.PodIPs {
-				if !it.Spec.HostNetwork {
-					addrs = append(addrs, p.IP)
-				}
-			}
-		case "Node":
-			for _, a := range it.Status.Addresses {
-				if a.Type == "InternalIP" || a.Type == "ExternalIP" {
-					addrs = append(addrs, a.Address)
-				}
-			}
-		case "Service":
-			w.Labels["kind"] = "virtual-address"
-			for _, ip := range it.Spec.ClusterIPs {
-				if ip != "None" {
-					addrs = append(addrs, ip)
-				}
-			}
+	key = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("._/-", r) {
+			return r
 		}
-		if it.Metadata.Namespace != "" {
-			w.Labels["namespace"] = it.Metadata.Namespace
-		}
-		if err := add(&inv, w, addrs, file); err != nil {
-			return nil, err
-		}
-	}
-	return &inv, nil
+		return '-'
+	}, key)
+	return strings.TrimLeft(key, "._/-")
 }
+
+func sortedNames[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for k := range m {
+		names = append(names, k)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func contains(list []string, s string) bool { return slices.Contains(list, s) }
 
 // add appends a workload that has addresses; one without is nobody yet.
 func add(inv *topology.Inventory, w topology.Workload, addrs []string, file string) error {
@@ -170,6 +137,9 @@ func readAzure(data []byte, file string) (*topology.Inventory, error) {
 	}
 	if err := decodeJSON(data, file, &list); err != nil {
 		return nil, err
+	}
+	if len(list) > 0 && !bytes.Contains(data, []byte(`"privateIps"`)) {
+		return nil, fmt.Errorf("%s: no privateIps: write it with az vm list -d, which asks for addresses", file)
 	}
 	var inv topology.Inventory
 	for _, vm := range list {

@@ -3,9 +3,10 @@
 // Every reader either returns all of a file or an error that says which row or
 // object is wrong and why; nothing is half read.
 //
-// Sources: RFC 4180 (CSV), hosts(5), dhcpd.leases(5), dnsmasq(8), the Kubernetes
-// API's List of Pods, Nodes and Services, EC2 DescribeInstances, Azure
-// "az vm list -d", Google "gcloud compute instances list".
+// Sources: RFC 4180 (CSV), hosts(5), dhcpd.leases(5), dnsmasq(8), Kea's memfile
+// backend, the Kubernetes API's List of Pods, Nodes and Services, EC2
+// DescribeInstances, Azure "az vm list -d", Google "gcloud compute instances list",
+// "govc vm.info -json", RVTools' vInfo, "ansible-inventory --list".
 package inventory
 
 import (
@@ -33,6 +34,9 @@ var formats = map[string]func(data []byte, file string) (*topology.Inventory, er
 	"aws":        readAWS,
 	"azure":      readAzure,
 	"google":     readGoogle,
+	"kea":        readKea,
+	"govc":       readGovc,
+	"ansible":    readAnsible,
 }
 
 // Formats lists what Read understands, sorted.
@@ -52,6 +56,9 @@ func Read(data []byte, file, format string) (*topology.Inventory, error) {
 		format = guess(data, file)
 	}
 	read, ok := formats[format]
+	if format == "" {
+		return nil, fmt.Errorf("%s: is JSON of no inventory known here; say which with --format: %s", file, strings.Join(Formats(), ", "))
+	}
 	if !ok {
 		return nil, fmt.Errorf("%s: unknown inventory format %q%s", file, format, strictyaml.Suggest(format, Formats()))
 	}
@@ -75,14 +82,18 @@ func guess(data []byte, file string) string {
 	base := strings.ToLower(filepath.Base(file))
 	trimmed := bytes.TrimSpace(data)
 	switch {
+	case isKea(data):
+		return "kea"
 	case strings.HasSuffix(base, ".csv"):
 		return "csv"
 	case base == "hosts" || strings.HasSuffix(base, ".hosts"):
 		return "hosts"
-	case bytes.Contains(data, []byte("\nlease ")) || bytes.HasPrefix(data, []byte("lease ")):
+	case bytes.Contains(data, []byte("\nlease ")) || bytes.HasPrefix(data, []byte("lease ")) || bytes.Contains(data, []byte("\nia-na ")):
 		return "dhcpd"
 	case strings.Contains(base, "dnsmasq") || strings.HasSuffix(base, ".leases"):
 		return "dnsmasq"
+	case bytes.Contains(data, []byte("ansible_host=")):
+		return "ansible"
 	case len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '['):
 		return guessJSON(trimmed)
 	}
@@ -91,11 +102,15 @@ func guess(data []byte, file string) string {
 
 func guessJSON(data []byte) string {
 	for _, mark := range []struct{ word, format string }{
-		{`"Reservations"`, "aws"}, {`"networkInterfaces"`, "google"}, {`"privateIps"`, "azure"}, {`"apiVersion"`, "kubernetes"},
+		{`"Reservations"`, "aws"}, {`"networkInterfaces"`, "google"}, {`"vmId"`, "azure"}, {`"_meta"`, "ansible"},
+		{`"virtualMachines"`, "govc"}, {`"VirtualMachines"`, "govc"}, {`"apiVersion"`, "kubernetes"},
 	} {
 		if bytes.Contains(data, []byte(mark.word)) {
 			return mark.format
 		}
+	}
+	if data[0] == '[' {
+		return ""
 	}
 	return "yaml" // JSON is YAML
 }
@@ -124,62 +139,4 @@ func addr(s, file, object string) (topology.Address, error) {
 		return topology.Address{}, fmt.Errorf("%s: %s: %q is no address", file, object, s)
 	}
 	return topology.Address{Addr: a.Unmap()}, nil
-}
-
-// Merge brings what was read into an inventory: workloads are matched by id, new
-// addresses are added, labels and names that base lacks are filled in. What base
-// says stays. Merging the same again changes nothing. Neither is modified.
-func Merge(base, add *topology.Inventory) *topology.Inventory {
-	out := &topology.Inventory{Networks: append([]topology.Network{}, base.Networks...)}
-	at := map[string]int{}
-	for _, w := range base.Workloads {
-		at[w.ID] = len(out.Workloads)
-		out.Workloads = append(out.Workloads, w)
-	}
-	for _, w := range add.Workloads {
-		i, known := at[w.ID]
-		if !known {
-			at[w.ID] = len(out.Workloads)
-			out.Workloads = append(out.Workloads, w)
-			continue
-		}
-		out.Workloads[i] = mergeWorkload(out.Workloads[i], w)
-	}
-	named := map[string]bool{}
-	for _, n := range base.Networks {
-		named[n.Name] = true
-	}
-	for _, n := range add.Networks {
-		if !named[n.Name] {
-			out.Networks = append(out.Networks, n)
-		}
-	}
-	return out
-}
-
-func mergeWorkload(w, more topology.Workload) topology.Workload {
-	if w.Name == "" {
-		w.Name = more.Name
-	}
-	w.Labels = more.Labels.Merge(w.Labels)
-	have := append([]topology.Address{}, w.Addresses...)
-	for _, a := range more.Addresses {
-		if !holds(have, a) {
-			have = append(have, a)
-		}
-	}
-	w.Addresses = have
-	return w
-}
-
-// holds reports whether an address with the same interval, or an unbounded one, is
-// there.
-func holds(list []topology.Address, a topology.Address) bool {
-	for _, b := range list {
-		unbounded := b.From.IsZero() && b.To.IsZero()
-		if b.Addr == a.Addr && b.Scope == a.Scope && (unbounded || b.From.Equal(a.From) && b.To.Equal(a.To)) {
-			return true
-		}
-	}
-	return false
 }

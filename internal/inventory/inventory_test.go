@@ -61,11 +61,12 @@ func TestRead(t *testing.T) {
 			{"kind":"Pod","metadata":{"name":"web-1","namespace":"shop","labels":{"app.kubernetes.io/name":"web","app":"shop"}},"spec":{},"status":{"podIPs":[{"ip":"10.2.0.1"},{"ip":"fd00::2"}]}},
 			{"kind":"Pod","metadata":{"name":"agent","namespace":"kube"},"spec":{"hostNetwork":true},"status":{"podIPs":[{"ip":"10.1.0.1"}]}},
 			{"kind":"Node","metadata":{"name":"n1"},"status":{"addresses":[{"type":"InternalIP","address":"10.1.0.1"},{"type":"Hostname","address":"n1"}]}},
-			{"kind":"Service","metadata":{"name":"web","namespace":"shop"},"spec":{"clusterIPs":["10.3.0.1"]}},
+			{"kind":"Service","metadata":{"name":"web","namespace":"shop"},"spec":{"clusterIPs":["10.3.0.1"],"selector":{"app":"shop"}},"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.9"}]}}},
+			{"kind":"Pod","metadata":{"name":"job","namespace":"shop","labels":{"app":"shop"}},"status":{"phase":"Succeeded","podIPs":[{"ip":"10.2.0.1"}]}},
 			{"kind":"Service","metadata":{"name":"db","namespace":"shop"},"spec":{"clusterIPs":["None"]}}]}`, []topology.Workload{
 			{ID: "pod/shop/web-1", Name: "web-1", Addresses: held("10.2.0.1", "fd00::2"), Labels: topology.Labels{"role": "web", "app": "shop", "namespace": "shop"}},
 			{ID: "node//n1", Name: "n1", Addresses: held("10.1.0.1")},
-			{ID: "service/shop/web", Name: "web", Addresses: held("10.3.0.1"), Labels: topology.Labels{"kind": "virtual-address", "namespace": "shop"}}}},
+			{ID: "service/shop/web", Name: "web", Kind: topology.KindVIP, Backends: []string{"pod/shop/web-1"}, Addresses: held("10.3.0.1", "192.0.2.9"), Labels: topology.Labels{"namespace": "shop"}}}},
 		{"ec2.json", `{"Reservations":[{"Instances":[{"InstanceId":"i-1","Placement":{"AvailabilityZone":"eu-1a"},"Tags":[{"Key":"Name","Value":"db"},{"Key":"Environment","Value":"prod"}],
 			"NetworkInterfaces":[{"PrivateIpAddresses":[{"PrivateIpAddress":"10.4.0.1"}],"Ipv6Addresses":[{"Ipv6Address":"fd00::4"}]}]}]}]}`, []topology.Workload{
 			{ID: "i-1", Name: "db", Addresses: held("10.4.0.1", "fd00::4"), Labels: topology.Labels{"env": "prod", "loc": "eu-1a"}}}},
@@ -122,6 +123,36 @@ func TestMergeKeepsWhatPeopleSaid(t *testing.T) {
 	}
 	if len(base.Workloads[0].Addresses) != 1 || base.Workloads[0].Labels["loc"] != "" {
 		t.Errorf("the base was changed: %+v", base.Workloads[0])
+	}
+}
+
+// A lease file read again after a renewal and after an address was handed on goes on
+// where it was: nothing overlaps, nothing is listed twice.
+func TestMergeGoesOnWithLeases(t *testing.T) {
+	read := func(text string) *topology.Inventory {
+		t.Helper()
+		inv, err := inventory.Read([]byte(text), "dnsmasq.leases", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return inv
+	}
+	first := read("1793491200 02:00:00:00:00:01 10.0.0.7 a *\n1793491200 02:00:00:00:00:02 10.0.0.8 b *\n")  // until 1 November
+	second := read("1793664000 02:00:00:00:00:01 10.0.0.7 a *\n1793664000 02:00:00:00:00:03 10.0.0.8 c *\n") // until 3 November
+	got := inventory.Merge(first, second)
+	want := []topology.Workload{
+		{ID: "02:00:00:00:00:01", Name: "a", Addresses: []topology.Address{{Addr: netip.MustParseAddr("10.0.0.7"), To: day(3)}}},
+		{ID: "02:00:00:00:00:02", Name: "b", Addresses: []topology.Address{{Addr: netip.MustParseAddr("10.0.0.8"), To: day(1)}}},
+		{ID: "02:00:00:00:00:03", Name: "c", Addresses: []topology.Address{{Addr: netip.MustParseAddr("10.0.0.8"), From: day(1), To: day(3)}}},
+	}
+	if diff := cmp.Diff(want, got.Workloads, equate); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if _, err := topology.NewIndex(got); err != nil {
+		t.Error(err)
+	}
+	if again := inventory.Diff(got, inventory.Merge(got, second)); len(again) > 0 {
+		t.Errorf("merged once more: %q", again)
 	}
 }
 
