@@ -31,6 +31,15 @@ type WriterOptions struct {
 	MemoryRows int
 	// FlushEvery is how long a row waits for its batch to fill; 0 is one second.
 	FlushEvery time.Duration
+	// Source names what all rows are read from, when it can be read again: a file.
+	// Batches are then cut by the number of rows only, and batch n of a source has
+	// the same token whoever sends it, so that two writers on one source, or one that
+	// goes on where another was interrupted, store each row once. The rows must come
+	// in the same order each time. Zero: no source; batches are this writer's own.
+	Source [16]byte
+	// Known is what Progress said when the source was last read; batches in it are
+	// not sent again.
+	Known Progress
 	// Wait makes Records wait when the store falls behind or is away, instead of
 	// spooling to the bound and dropping: right for an import, wrong for a tap.
 	Wait bool
@@ -113,6 +122,7 @@ type Writer struct {
 	healthy bool
 	lastErr error
 	stats   Stats
+	source  *source // nil: none
 }
 
 // filling is a batch being filled.
@@ -131,6 +141,7 @@ type batch struct {
 	cols  columns // nil: on disk only
 	path  string  // "": in memory only
 	size  int64
+	old   bool // adopted from a dead writer
 }
 
 // NewWriter starts a writer, adopting what a dead one left in the spool. ctx ends
@@ -140,7 +151,9 @@ func (s *Store) NewWriter(ctx context.Context, opt WriterOptions) (*Writer, erro
 		toSpool: make(chan struct{}, 1), toStore: make(chan struct{}, 1), // a wake-up each, never queued
 		filling: map[string]*filling{}, free: map[string][]columns{}, nextSeq: 1}
 	w.changed = sync.NewCond(&w.mu)
-	if _, err := rand.Read(w.id[:]); err != nil {
+	if w.id = opt.Source; w.id != [16]byte{} {
+		w.source = &source{known: opt.Known}
+	} else if _, err := rand.Read(w.id[:]); err != nil {
 		return nil, fmt.Errorf("new writer: %w", err)
 	}
 	if opt.SpoolDir != "" {
@@ -239,6 +252,9 @@ func (w *Writer) Violations(vs []policy.Violation) error {
 }
 
 func (w *Writer) usable() error {
+	if w.source != nil && w.source.err != nil {
+		return w.source.err
+	}
 	if w.closing || w.ctx.Err() != nil {
 		return ErrClosed
 	}
@@ -285,8 +301,10 @@ func (w *Writer) seal(table string) {
 		return
 	}
 	delete(w.filling, table)
-	b := &batch{id: batchID{w.id, w.nextSeq}, table: table, rows: f.cols.rows(), cols: f.cols}
-	w.nextSeq++
+	b := w.cut(table, f)
+	if b == nil {
+		return
+	}
 	w.sealed = append(w.sealed, b)
 	notify(w.toSpool)
 	for w.usable() == nil && w.mustWait() {

@@ -37,7 +37,7 @@ func (w *Writer) waiting(until uint64) bool {
 	}
 	for _, list := range [][]*batch{w.sealed, w.queue} {
 		for _, b := range list {
-			if b.id.writer != w.id || b.id.seq < until {
+			if b.old || b.id.seq < until {
 				return true
 			}
 		}

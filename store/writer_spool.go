@@ -26,7 +26,7 @@ func (w *Writer) adopt() {
 			w.store.log.Warn("spool file set aside", "file", w.spool.setAside(path), "error", err)
 			continue
 		}
-		b := &batch{id: head.id, table: cols.table(), rows: int(head.rows), path: path, size: info.Size()}
+		b := &batch{id: head.id, table: cols.table(), rows: int(head.rows), path: path, size: info.Size(), old: true}
 		w.queue = append(w.queue, b)
 		w.stats.Recovered += uint64(b.rows)
 		w.stats.Spooled += uint64(b.rows)
@@ -58,6 +58,9 @@ func (w *Writer) runSpooler() {
 func (w *Writer) sealDue() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.source != nil {
+		return // batches are cut by rows only
+	}
 	for _, table := range tableOrder {
 		if f := w.filling[table]; f != nil && time.Since(f.since) >= w.opt.FlushEvery {
 			w.sealNow(table)
@@ -75,9 +78,10 @@ func (w *Writer) sealNow(table string) {
 		return
 	}
 	delete(w.filling, table)
-	w.sealed = append(w.sealed, &batch{id: batchID{w.id, w.nextSeq}, table: table, rows: f.cols.rows(), cols: f.cols})
-	w.nextSeq++
-	notify(w.toSpool)
+	if b := w.cut(table, f); b != nil {
+		w.sealed = append(w.sealed, b)
+		notify(w.toSpool)
+	}
 }
 
 func (w *Writer) takeSealed() *batch {

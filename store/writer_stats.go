@@ -4,13 +4,14 @@ import "github.com/bulkhead/bulkhead/flow"
 
 // Stats says what became of the rows a writer took. At every moment
 //
-//	Received + Recovered = Pending + Spooled + Stored + Drops.Total()
+//	Received + Recovered = Pending + Spooled + Stored + Known + Drops.Total()
 type Stats struct {
 	Received  uint64     // rows handed to the writer
 	Recovered uint64     // rows found in the spool at the start
 	Pending   uint64     // rows in memory only
 	Spooled   uint64     // rows on disk, not yet acknowledged by the store
 	Stored    uint64     // rows the store has acknowledged
+	Known     uint64     // rows of batches that an earlier writer on the same source stored
 	Drops     flow.Drops // rows given up, by reason
 
 	Batches uint64 // batches the store has acknowledged

@@ -134,6 +134,7 @@ func (w *Writer) finish(b *batch, why flow.DropReason, cause error) {
 	}
 	w.stats.Stored += uint64(b.rows)
 	w.stats.Batches++
+	w.settled(b)
 	if !w.healthy {
 		w.store.log.Info("the store takes rows again", "spooled", w.stats.Spooled)
 	}

@@ -35,9 +35,10 @@ func importCmd(a *app) *cobra.Command {
 		Long: `Reads capture files into the store: packets become flows and names, datagrams of
 flow exports (NetFlow v5 and v9, IPFIX, sFlow) become the flows they report.
 
-A file is known by its content: importing it a second time changes nothing unless
---again is given. A damaged file is read up to the damage, and the error says
-where it is.`,
+A file is known by its content: importing it a second time, or twice at once,
+changes nothing unless --again is given, and an import that was interrupted goes on
+where it stopped. A damaged file is read up to the damage, and the error says where
+it is.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error { return im.run(cmd.Context(), files) },
 	}
@@ -59,61 +60,66 @@ func (im *importer) run(ctx context.Context, files []string) error {
 		}
 	}
 	if im.dryRun {
-		return im.each(ctx, captures(files), discard{}, func(candidate, collector.Stats) error { return nil })
+		var failed error
+		for _, f := range files {
+			if _, err := im.one(ctx, &importNote{path: f}, discard{}); ctx.Err() != nil {
+				return context.Cause(ctx)
+			} else if err != nil {
+				failed = errors.Join(failed, err)
+			}
+		}
+		return failed
 	}
-	return im.with(ctx, func(s *session) error {
-		w, err := s.writer(ctx, true)
+	return im.with(ctx, func(s *session) error { return im.store(ctx, s, files) })
+}
+
+// store imports the files in turn. A damaged file does not keep the next from being
+// read; its error is returned at the end.
+func (im *importer) store(ctx context.Context, s *session, files []string) error {
+	var failed error
+	for _, f := range files {
+		note, err := im.claim(ctx, s, f)
 		if err != nil {
-			return err
+			return errors.Join(failed, err)
 		}
-		keep, err := im.fresh(ctx, s, files)
-		if err == nil {
-			err = im.each(ctx, keep, w, func(c candidate, st collector.Stats) error {
-				if err := w.flush(ctx); err != nil {
-					return err
-				}
-				return s.rememberImport(ctx, c, st)
-			})
+		if note == nil {
+			continue // imported before
 		}
-		return errors.Join(err, w.Close())
-	})
-}
-
-// candidate is a file to import with the hash of its content, "" when it is not to be
-// remembered.
-type candidate struct{ file, hash string }
-
-func captures(files []string) []candidate {
-	list := make([]candidate, len(files))
-	for i, f := range files {
-		list[i].file = f
-	}
-	return list
-}
-
-// fresh hashes the files and leaves out those whose content was imported before.
-func (im *importer) fresh(ctx context.Context, s *session, files []string) ([]candidate, error) {
-	var keep []candidate
-	for _, c := range captures(files) {
-		if !rereadable(c.file) {
-			keep = append(keep, c)
-			continue
-		}
-		var err error
-		if c.hash, err = fileHash(ctx, c.file); err != nil {
-			return nil, err
-		}
-		doc, err := s.store.LoadDocument(ctx, docImport, c.hash, 0)
-		switch {
-		case im.again, errors.Is(err, store.ErrNoDocument):
-			keep = append(keep, c)
-		case err != nil:
-			return nil, err
-		default:
-			im.say("%s was imported on %s; --again imports it once more", c.file, doc.Time.Format(time.DateTime))
+		damage, err := im.keep(ctx, s, note)
+		failed = errors.Join(failed, damage)
+		if err != nil {
+			return errors.Join(failed, err)
 		}
 	}
-	return keep, nil
+	return failed
+}
+
+// keep reads one file into the store. damage is what is wrong with the file; all
+// before it is stored.
+func (im *importer) keep(ctx context.Context, s *session, note *importNote) (damage, err error) {
+	w, err := s.importWriter(ctx, note)
+	if err != nil {
+		return nil, err
+	}
+	stop := note.follow(ctx, s, w.Writer)
+	st, damage := im.one(ctx, note, whole{ctx, w})
+	stop()
+	switch {
+	case ctx.Err() != nil:
+		w.Withdraw()
+		err = errors.Join(context.Cause(ctx), w.Close())
+		if note.rereadable() {
+			im.say("%s was read in part; importing it again goes on where this ended", printable(note.path))
+			return nil, errors.Join(err, note.progress(context.WithoutCancel(ctx), s, w.Writer))
+		}
+		return nil, err
+	case errors.Is(damage, store.ErrDiffers):
+		return nil, errors.Join(damage, w.Close())
+	}
+	if err = w.flush(ctx); err == nil {
+		err = note.done(ctx, s, w.Writer, st, damage)
+	}
+	return damage, errors.Join(err, w.Close())
 }
 
 // sink is what collectors feed.
@@ -140,49 +146,42 @@ type importResult struct {
 	Error   string            `json:"error,omitempty"`
 }
 
-// each imports the files in turn. A damaged file does not keep the next from being
-// read; the first error is returned at the end.
-func (im *importer) each(ctx context.Context, files []candidate, to sink, done func(candidate, collector.Stats) error) error {
-	var failed error
-	for _, c := range files {
-		f, start := c.file, time.Now()
-		st, err := im.one(ctx, f, to)
-		if err2 := im.report(f, st, time.Since(start), err); err2 != nil {
-			return err2
-		}
-		if ctx.Err() != nil {
-			if !im.dryRun {
-				im.say("%s was read in part and what was read is stored: importing it again counts that part twice", printable(f))
-			}
-			return context.Cause(ctx)
-		}
-		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("import %s: %w", f, err))
-		}
-		if err != nil {
-			c.hash = "" // a damaged file may come again, whole
-		}
-		if err := done(c, st); err != nil {
-			return errors.Join(failed, err)
-		}
+// one reads a file into to and reports it. The error is the file's.
+func (im *importer) one(ctx context.Context, note *importNote, to sink) (collector.Stats, error) {
+	start := time.Now()
+	st, err := im.read(ctx, note, to)
+	if err2 := im.report(note.path, st, time.Since(start), err); err2 != nil {
+		return st, err2
 	}
-	return failed
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("import %s: %w", note.path, err)
+	}
+	return st, err
 }
 
-func (im *importer) one(ctx context.Context, file string, to sink) (collector.Stats, error) {
+func (im *importer) read(ctx context.Context, note *importNote, to sink) (collector.Stats, error) {
 	opt, err := collectorOptions(im.cfg.Collector)
 	if err != nil {
 		return collector.Stats{}, err
 	}
-	if opt.Sensor = im.sensor; opt.Sensor == "" {
-		opt.Sensor = filepath.Base(file)
+	if opt.Sensor = note.Sensor; opt.Sensor == "" {
+		opt.Sensor = im.sensorOf(note.path)
 	}
+	opt.Assemble.Seed, opt.NetFlow.Stitch.Seed = note.Seed, note.Seed
 	if !im.quiet && !im.json {
-		bar := newProgress(im.err, filepath.Base(file), -1)
+		bar := newProgress(im.err, filepath.Base(note.path), -1)
 		opt.Progress = func(read, total int64, packets uint64) { bar.set(read, total, packets, "packets") }
 		defer bar.done()
 	}
-	return collector.Import(ctx, file, opt, to)
+	return collector.Import(ctx, note.path, opt, to)
+}
+
+// sensorOf is the observation point of a file's records.
+func (im *importer) sensorOf(file string) string {
+	if im.sensor != "" {
+		return im.sensor
+	}
+	return filepath.Base(file)
 }
 
 func (im *importer) report(file string, st collector.Stats, took time.Duration, err error) error {
@@ -231,19 +230,4 @@ func fileHash(ctx context.Context, file string) (string, error) {
 		return "", fmt.Errorf("read %s: %w", file, err)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// rememberImport records what a file brought, and that its content is in the store.
-func (s *session) rememberImport(ctx context.Context, c candidate, st collector.Stats) error {
-	name := filepath.Base(c.file)
-	if err := s.store.ReportHealth(ctx, healthOf(name, collectorStages(st), time.Now())); err != nil || c.hash == "" {
-		return err
-	}
-	doc := map[string]any{"file": name, "frames": st.Frames, "records": st.Records(), "first": st.First, "last": st.Last}
-	var before map[string]any
-	base, err := s.load(ctx, docImport, c.hash, &before)
-	if err != nil {
-		return err
-	}
-	return s.save(ctx, docImport, c.hash, base, author(), "imported "+name, doc)
 }

@@ -221,3 +221,6 @@ func TestOperatorOverrides(t *testing.T) {
 		})
 	}
 }
+
+// v4 is 10.0.0.n.
+func v4(n byte) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, n}) }

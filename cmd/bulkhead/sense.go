@@ -20,6 +20,7 @@ import (
 	"github.com/bulkhead/bulkhead/httpapi"
 	"github.com/bulkhead/bulkhead/internal/config"
 	"github.com/bulkhead/bulkhead/internal/task"
+	"github.com/bulkhead/bulkhead/store"
 )
 
 func senseCmd(a *app) *cobra.Command {
@@ -272,11 +273,15 @@ func (w *senseWatch) stages() []httpapi.Stage {
 		out = append(out, httpapi.Stage{Name: "seen by several", Unit: "records", Deduplicated: w.once.Duplicates(), Received: w.once.Duplicates(), Drops: []httpapi.Drop{}})
 	}
 	if w.writer != nil {
-		ws := w.writer.Stats()
-		out = append(out, httpapi.Stage{Name: "writer", Unit: "rows", Received: ws.Received + ws.Recovered,
-			Passed: ws.Stored + ws.Pending + ws.Spooled, Waiting: ws.Pending + ws.Spooled, Drops: httpapi.DropsOf(&ws.Drops)})
+		out = append(out, writerStage(w.writer.Stats()))
 	}
 	return out
+}
+
+// writerStage are the counters of rows becoming stored.
+func writerStage(ws store.Stats) httpapi.Stage {
+	return httpapi.Stage{Name: "writer", Unit: "rows", Received: ws.Received + ws.Recovered, Deduplicated: ws.Known,
+		Passed: ws.Stored + ws.Pending + ws.Spooled, Waiting: ws.Pending + ws.Spooled, Drops: httpapi.DropsOf(&ws.Drops)}
 }
 
 // liveStages are the counters of watched interfaces.

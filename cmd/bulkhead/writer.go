@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
+	"fmt"
 	"path/filepath"
 	"sync/atomic"
 
@@ -21,14 +23,28 @@ type stampedWriter struct {
 // writer opens the store's writer under the current inventory. An import waits for
 // the store; a live sensor never does.
 func (s *session) writer(ctx context.Context, wait bool) (*stampedWriter, error) {
+	return s.writerWith(ctx, store.WriterOptions{Wait: wait})
+}
+
+// importWriter is a writer for what is read from one file.
+func (s *session) importWriter(ctx context.Context, n *importNote) (*stampedWriter, error) {
+	opt := store.WriterOptions{Wait: true, Known: store.Progress{Batches: n.Batches, Chain: n.Chain}}
+	id, err := hex.DecodeString(n.Source)
+	if err != nil || len(id) != len(opt.Source) && n.Source != "" {
+		return nil, fmt.Errorf("import %s: its note names the source %q", n.path, n.Source)
+	}
+	copy(opt.Source[:], id)
+	return s.writerWith(ctx, opt)
+}
+
+func (s *session) writerWith(ctx context.Context, opt store.WriterOptions) (*stampedWriter, error) {
 	index, err := s.inventory(ctx)
 	if err != nil {
 		return nil, err
 	}
-	w, err := s.store.NewWriter(context.WithoutCancel(ctx), store.WriterOptions{
-		SpoolDir: filepath.Join(s.app.cfg.DataDir, "spool"), SpoolBytes: s.app.cfg.ClickHouse.SpoolBytes,
-		Wait: wait, CloseTimeout: drainTimeout,
-	})
+	opt.SpoolDir, opt.SpoolBytes = filepath.Join(s.app.cfg.DataDir, "spool"), s.app.cfg.ClickHouse.SpoolBytes
+	opt.CloseTimeout = drainTimeout
+	w, err := s.store.NewWriter(context.WithoutCancel(ctx), opt)
 	if err != nil {
 		return nil, err
 	}
