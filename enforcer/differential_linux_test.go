@@ -22,6 +22,7 @@ type fate struct {
 	passed bool
 	in     nft.Report // logged at the server's end, if ID is set
 	out    nft.Report
+	logged [2]int // how often, at the client's and at the server's end
 }
 
 // outcome names the fate as policy.Evaluate would: the worse of both ends, the
@@ -234,8 +235,10 @@ func note(f *fate, r *nft.Ruleset, prefix string) bool {
 	rep := r.Reports[id]
 	if rep.Inbound {
 		f.in = rep
+		f.logged[1]++
 	} else {
 		f.out = rep
+		f.logged[0]++
 	}
 	return rep.Dropped
 }

@@ -75,11 +75,12 @@ func (f *fleetSource) make(set *policy.Set, networks []topology.Network, members
 	out := map[string]*controller.Content{}
 	change := set.Hash()
 	ws := hostWorkloads(members)
+	behind := withAgents(ws, members, hosts)
 	for i := range hosts {
 		h := &hosts[i]
 		target := nft.Host{Name: h.Name, Mode: nft.ModeHost, Networks: networks, Workloads: ws}
 		if h.Role == fleet.Gateway {
-			target.Mode = nft.ModeGateway
+			target.Mode, target.Workloads = nft.ModeGateway, behind
 		} else {
 			target.Self = selfOf(h, members)
 		}
@@ -213,6 +214,23 @@ func withHosts(members []topology.Member, hosts []controller.Host) []topology.Me
 		if mine >= 0 && len(h.Labels) > 0 {
 			out[mine].Labels = out[mine].Labels.Merge(h.Labels)
 		}
+	}
+	return out
+}
+
+// withAgents marks the workloads whose own agent judges their end, for gateways.
+func withAgents(ws []nft.Workload, members []topology.Member, hosts []controller.Host) []nft.Workload {
+	agents := map[string]bool{}
+	for i := range hosts {
+		if hosts[i].Role != fleet.Gateway && hosts[i].Enforces {
+			for _, id := range selfOf(&hosts[i], members) {
+				agents[id] = true
+			}
+		}
+	}
+	out := slices.Clone(ws)
+	for i := range out {
+		out[i].Agent = agents[out[i].ID]
 	}
 	return out
 }

@@ -137,6 +137,7 @@ type group struct {
 	pool  []int32
 	rules []int32 // of the pool, whose own side matches
 	ids   []*ident
+	agent bool // they judge their end themselves, too
 }
 
 // groups sorts the protected idents of this host by what protects them.
@@ -155,7 +156,7 @@ func (c *compiler) groups(side policy.Direction) []*group {
 		if len(g.pool) == 0 {
 			continue
 		}
-		key := listKey(g.pool, g.rules)
+		key := fmt.Sprint(g.agent, listKey(g.pool, g.rules))
 		if known := byKey[key]; known != nil {
 			known.ids = append(known.ids, id)
 			continue
@@ -168,7 +169,7 @@ func (c *compiler) groups(side policy.Direction) []*group {
 }
 
 func (c *compiler) groupOf(id *ident, side policy.Direction, scopes map[int32][]int32) *group {
-	g := &group{}
+	g := &group{agent: id.agent}
 	for _, t := range id.terms {
 		g.pool = append(g.pool, scopes[t]...)
 	}
@@ -197,6 +198,9 @@ func (c *compiler) groupName(side policy.Direction, g *group) string {
 	h := fnv.New32a()
 	for _, p := range g.pool {
 		fmt.Fprintf(h, "%q ", c.pols[p].Name)
+	}
+	if g.agent {
+		fmt.Fprint(h, "agents ")
 	}
 	for _, r := range g.rules {
 		fmt.Fprintf(h, "%q/%q ", c.pols[c.rules[r].pol].Name, c.rules[r].Name)
@@ -252,11 +256,15 @@ func intersects(a, b []int32) bool {
 }
 
 // programOf returns the program for peers that match these rules of a group.
-func (c *compiler) programOf(side policy.Direction, pool, subs []int32) *program {
-	key := string(rune(side)) + listKey(pool, subs)
+func (c *compiler) programOf(side policy.Direction, g *group, subs []int32) *program {
+	kind := rune(side)
+	if g.agent {
+		kind |= 1 << 7
+	}
+	key := string(kind) + listKey(g.pool, subs)
 	p := c.programs[key]
 	if p == nil {
-		p = decider{c, side, pool, subs}.program()
+		p = decider{c, side, g.pool, subs, g.agent}.program()
 		c.programs[key] = p
 	}
 	return p

@@ -72,7 +72,7 @@ func (c *compiler) group(side policy.Direction, g *group, byTerm map[int32][]*id
 			}
 		}
 	}
-	base := c.programOf(side, g.pool, always)
+	base := c.programOf(side, g, always)
 	e := groupEmitter{placeEmitter: placeEmitter{c: c, side: side, g: g, base: base, byClass: map[*ident]*program{}}}
 	for _, id := range order { // classes come first: peersByTerm lists them so
 		subs := slices.Concat(special[id], always)
@@ -125,7 +125,7 @@ type widePeers struct {
 // peers sorts every special peer into the cheapest form that is right.
 func (e *groupEmitter) peers(order []*ident, subs map[*ident][]int32) {
 	e.exact = map[outcome]*[2][]Elem{}
-	program := func(id *ident) *program { return e.c.programOf(e.side, e.g.pool, subs[id]) }
+	program := func(id *ident) *program { return e.c.programOf(e.side, e.g, subs[id]) }
 	for _, id := range e.c.dir.classes {
 		if _, ok := subs[id]; ok {
 			e.place(id, program(id))

@@ -54,6 +54,10 @@ type Workload struct {
 	ID     string
 	Labels topology.Labels
 	Addrs  []netip.Addr
+	// Agent says that the workload has an agent of its own, which judges its end of
+	// every flow and knows the process. A gateway then leaves to it what depends on the
+	// process, and what is only monitored; see docs/decisions/091.
+	Agent bool `json:",omitempty"`
 }
 
 // HostOf builds the parts of a Host that come from an inventory: workloads with

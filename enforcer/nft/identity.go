@@ -23,6 +23,7 @@ type ident struct {
 	ranges []Range      // for a class of unclaimed addresses
 	self   bool         // has a workload of this host
 	first  bool         // has the host's first workload
+	agent  bool         // has an agent of its own that judges its end, and this is a gateway
 
 	number uint32  // the identity; exact addresses only
 	circle *circle // exact addresses only
@@ -85,6 +86,9 @@ func newDirectory(h *Host, prefixes []netip.Prefix, keys map[string]bool) (*dire
 	for _, w := range byID(h.Workloads) {
 		known := d.labelClass(w.Labels)
 		kind := kindKey{labels: known.number, place: min(slices.Index(h.Self, w.ID), 1)}
+		if w.Agent && h.Mode == ModeGateway {
+			kind.place = placeAgent
+		}
 		for _, a := range w.Addrs {
 			a = a.Unmap()
 			if other, dup := seen[a]; dup {
@@ -112,8 +116,11 @@ type kindKey struct {
 	class   *ident
 	labels  int    // from labelClass; -1 for no workload
 	domains string // joined
-	place   int    // 0 the host's first workload, 1 another of its own, -1 none
+	place   int    // 0 the host's first workload, 1 another of its own, -1 none, or placeAgent
 }
+
+// placeAgent is a workload behind a gateway that has an agent of its own.
+const placeAgent = 2
 
 // labelClass numbers distinct label sets, by the keys that policies speak of. It
 // hashes without regard to order, as the map has none, and allocates only for a
@@ -177,7 +184,7 @@ func (d *directory) add(key kindKey, a netip.Addr, p policy.Party) {
 	key.domains = strings.Join(p.Domains, ",")
 	id := d.kinds[key]
 	if id == nil {
-		id = &ident{party: p, class: key.class, self: key.place >= 0, first: key.place == 0}
+		id = &ident{party: p, class: key.class, self: key.place == 0 || key.place == 1, first: key.place == 0, agent: key.place == placeAgent}
 		id.key = fmt.Sprintf("%s|%s|%s|%d", p.Labels, key.class.key, key.domains, key.place)
 		d.kinds[key] = id
 		d.exact = append(d.exact, id)

@@ -70,7 +70,7 @@ func (e *identityEmitter) program(terms []int32) *program {
 			subs = append(subs, r)
 		}
 	}
-	return e.c.programOf(e.side, e.g.pool, subs)
+	return e.c.programOf(e.side, e.g, subs)
 }
 
 // affected lists the exact idents and the circles that the group's rules name, or

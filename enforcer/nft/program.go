@@ -57,24 +57,34 @@ type decider struct {
 	side policy.Direction
 	pool []int32
 	subs []int32 // rules
+	// agent says that the end is judged by an agent there, too: this decider is a
+	// gateway's, which knows no process and reports nothing twice.
+	agent bool
 }
 
 // program computes the whole function of a decider.
 func (d decider) program() *program {
 	p := d.programFor("")
-	var names []string
+	if d.agent {
+		return p
+	}
+	for _, n := range d.units() {
+		if v := d.programFor(n); !v.equal(p) {
+			p.processes = append(p.processes, variant{n, v})
+		}
+	}
+	return p
+}
+
+// units lists the processes that rules name, sorted.
+func (d decider) units() (names []string) {
 	for _, r := range d.subs {
 		if n := d.c.rules[r].Process; n != "" {
 			names = append(names, n)
 		}
 	}
 	slices.Sort(names)
-	for _, n := range slices.Compact(names) {
-		if v := d.programFor(n); !v.equal(p) {
-			p.processes = append(p.processes, variant{n, v})
-		}
-	}
-	return p
+	return slices.Compact(names)
 }
 
 func (d decider) programFor(process string) *program {
@@ -155,6 +165,29 @@ func (p *program) open() bool {
 // decide is policy.Evaluate at one end, exceptions aside: by the enforced
 // policies alone, then by all.
 func (d decider) decide(svc flow.Service, process string) outcome {
+	if d.agent {
+		return d.decideForAgent(svc)
+	}
+	return d.decideFor(svc, process)
+}
+
+// decideForAgent is a gateway's judgement where the end has an agent: blocked only
+// if the agent blocks it whichever process it is. With the agent's own judgement
+// that is exactly the agent's.
+func (d decider) decideForAgent(svc flow.Service) outcome {
+	out := d.decideFor(svc, "")
+	for _, n := range d.units() {
+		if other := d.decideFor(svc, n); other.kind < out.kind {
+			out = other
+		}
+	}
+	if out.kind != blocked {
+		return outcome{}
+	}
+	return out
+}
+
+func (d decider) decideFor(svc flow.Service, process string) outcome {
 	for _, p := range d.pool {
 		if d.c.pols[p].stage == policy.Enforce {
 			if out := d.decideBy(svc, process, true); out.kind != allowed {

@@ -98,7 +98,7 @@ func (s *Server) members(enrolled []fleet.Enrolment) []Host {
 	for i, e := range enrolled {
 		out[i] = Host{Enrolment: e}
 		if h := s.hosts[e.Name]; h != nil {
-			out[i].Addrs = h.Beat.Addrs
+			out[i].Addrs, out[i].Enforces = h.Beat.Addrs, h.Beat.Serial != 0 && !h.Beat.Released
 		}
 	}
 	return out

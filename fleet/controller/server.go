@@ -22,6 +22,9 @@ import (
 type Host struct {
 	fleet.Enrolment
 	Addrs []netipAddr // that it says it has
+	// Enforces says that it had a policy in force when it was last heard of. A host that
+	// is silent since enforces on.
+	Enforces bool
 }
 
 // Content is what one host shall enforce.
