@@ -49,14 +49,11 @@ func Diff(old, new *Set, parties []Party) []Change {
 	a, b := NewEvaluator(old), NewEvaluator(new)
 	cells := map[shift][]Cell{}
 	lists := serviceLists{at: map[string]int32{}}
-	for c := range examples {
-		for s := range examples {
-			client, server := &examples[c].Party, &examples[s].Party
-			for k, list := range shifts(a, b, client, server) {
-				cells[k] = append(cells[k], Cell{int32(c), int32(s), lists.number(list)})
-			}
+	newSuspects(old, new, examples).each(func(c, s int) {
+		for k, list := range shifts(a, b, &examples[c].Party, &examples[s].Party) {
+			cells[k] = append(cells[k], Cell{int32(c), int32(s), lists.number(list)})
 		}
-	}
+	})
 	var out []Change
 	for k, list := range cells {
 		for _, cover := range Covers(list) {
