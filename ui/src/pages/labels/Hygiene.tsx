@@ -1,6 +1,7 @@
 import { get, queryString } from '../../api/client'
 import { useResource } from '../../api/useResource'
 import type { HygieneIssue } from '../../api/types'
+import { useMore } from '../../parts/More'
 import { Empty, Failed, Loading } from '../../parts/States'
 import { count } from '../../words'
 
@@ -10,8 +11,6 @@ const kinds: Readonly<Record<string, readonly [string, string]>> = {
   duplicate: ['Duplicate', 'two workloads under one name'],
   stale: ['Stale', 'in the inventory, not seen in the window'],
 }
-
-const shown = 100
 
 /** What is wrong with labels and inventory, by kind. */
 export function Hygiene() {
@@ -32,6 +31,7 @@ export function Hygiene() {
 
 function Kind({ kind, list }: { kind: string; list: readonly HygieneIssue[] }) {
   const [name, note] = kinds[kind] ?? [kind, '']
+  const [some, more] = useMore(list)
   return (
     <section className="card">
       <h2>
@@ -39,13 +39,13 @@ function Kind({ kind, list }: { kind: string; list: readonly HygieneIssue[] }) {
       </h2>
       <p className="note">{note}</p>
       <ul className="plain-list issues">
-        {list.slice(0, shown).map((i) => (
+        {some.map((i) => (
           <li key={i.workload + i.why}>
             {kind === 'stale' ? <strong>{i.workload}</strong> : <a href={`/map${queryString({ box: `node:${i.workload}`, focus: `node:${i.workload}` })}`}>{i.workload}</a>} <span>{i.why}</span>
           </li>
         ))}
       </ul>
-      {list.length > shown ? <p className="note">{shown} of {count(list.length)} are listed; `bulkhead labels check` lists all.</p> : null}
+      {more}
     </section>
   )
 }

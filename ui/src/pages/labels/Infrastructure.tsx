@@ -1,13 +1,20 @@
+import { useMemo } from 'react'
 import { get, post, queryString } from '../../api/client'
 import { useResource } from '../../api/useResource'
 import type { SharedFinding, SharedInfrastructure } from '../../api/types'
 import { FindingActions } from '../../parts/FindingActions'
+import { useMore } from '../../parts/More'
 import { Empty, Failed, Loading } from '../../parts/States'
+import { useAddress } from '../../url'
 import { count, infraName } from '../../words'
 
 /** What the map keeps out of applications because many unrelated ones share it, and why. */
 export function Infrastructure() {
+  const [address, change] = useAddress()
+  const kind = address.query.get('kind') ?? ''
   const { data, error, reload } = useResource('infrastructure', (signal) => get('/api/v1/map/infrastructure', {}, signal))
+  const found = useMemo(() => [...(data?.findings ?? [])].filter((f) => kind === '' || f.kind === kind).sort(byKind), [data, kind])
+  const [some, more] = useMore(found)
   if (error && !data) return <Failed error={error} retry={reload} />
   if (!data) return <Loading what="shared infrastructure" />
   if (data.findings.length === 0 && data.refused.length === 0) {
@@ -20,6 +27,19 @@ export function Infrastructure() {
   return (
     <>
       <section className="card">
+        <div className="bar-head">
+          <label className="pick">
+            <span>Kind</span>
+            <select value={kind} onChange={(e) => change({ kind: e.target.value })}>
+              <option value="">all</option>
+              {[...new Set(data.findings.map((f) => f.kind))].sort().map((k) => (
+                <option key={k} value={k}>
+                  {infraName(k)}
+                </option>
+              ))}
+            </select>
+          </label>
+        </div>
         <p className="note">Shared by unrelated applications, so kept out of all of them. Your word holds in every later map.</p>
         <div className="scroll">
           <table className="findings">
@@ -35,12 +55,13 @@ export function Infrastructure() {
               </tr>
             </thead>
             <tbody>
-              {[...data.findings].sort(byKind).map((f) => (
+              {some.map((f) => (
                 <Row key={f.node.id} f={f} kinds={data.kinds} onDone={reload} />
               ))}
             </tbody>
           </table>
         </div>
+        {more}
       </section>
       {data.refused.length > 0 ? <Refused data={data} onDone={reload} /> : null}
     </>

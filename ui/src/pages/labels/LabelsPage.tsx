@@ -2,6 +2,7 @@ import { useState } from 'react'
 import { ApiError, get, post } from '../../api/client'
 import { useResource } from '../../api/useResource'
 import type { ProposalGroup } from '../../api/types'
+import { useMore } from '../../parts/More'
 import { History } from '../../parts/History'
 import { Empty, Failed, Loading } from '../../parts/States'
 import { Tabs } from '../../parts/Tabs'
@@ -104,13 +105,23 @@ function ProposalsTab() {
           <p>Every workload seen has its labels, or nothing in its traffic says what they could be.</p>
         </Empty>
       ) : (
-        <ul className="label-groups">
-          {shown.map((g) => (
-            <Group key={`${g.key}=${g.value}`} group={g} busy={review.busy} decide={review.decide} />
-          ))}
-        </ul>
+        <Groups key={key} list={shown} busy={review.busy} decide={review.decide} />
       )}
     </div>
+  )
+}
+
+function Groups({ list, busy, decide }: { list: readonly ProposalGroup[]; busy: boolean; decide: Decide }) {
+  const [some, more] = useMore(list)
+  return (
+    <>
+      <ul className="label-groups">
+        {some.map((g) => (
+          <Group key={`${g.key}=${g.value}`} group={g} busy={busy} decide={decide} />
+        ))}
+      </ul>
+      {more}
+    </>
   )
 }
 

@@ -41,6 +41,12 @@ describe('route', () => {
     expect(inside(behind.middle)).toBe(true)
     expect(beside.spots.some(inside)).toBe(false)
   })
+  it('goes in from the side where there is no room below', () => {
+    const boxes = [at(0, 0), at(0, 200), at(0, 262)]
+    const { d } = route(boxes, [{ from: 0, to: 2 }], [0, 1, 2])[0]!
+    const ends = [...d.matchAll(/L([-\d.]+) ([-\d.]+)/g)].map((m) => [Number(m[1]), Number(m[2])])
+    expect(ends.some(([x, y]) => (x === -5 || x === 105) && y === 287)).toBe(true)
+  })
   it('puts labels where nothing else is', () => {
     const boxes = [at(0, 0), at(500, 0), at(500, 20)]
     const curves = route(boxes, [{ from: 0, to: 1 }, { from: 0, to: 2 }])

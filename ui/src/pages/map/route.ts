@@ -78,7 +78,8 @@ export function route(boxes: readonly Rect[], wires: readonly Wire[], obstacles:
   }
   return wires.map((wire, i) => {
     const others = obstacles.filter((o) => o !== wire.from && o !== wire.to).map((o) => boxes[o]!)
-    return curve(starts[i], stops[i], detour(starts[i], stops[i], others))
+    const bends = detour(starts[i], stops[i], others)
+    return sideEntry(starts[i], boxes[wire.to], bends) ?? curve(starts[i], stops[i], bends)
   })
 }
 
@@ -216,6 +217,24 @@ function curve(a: Anchor | undefined, b: Anchor | undefined, bends: readonly Poi
   }
   const spots = [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82].map(at)
   return { d: `M${r(a.x)} ${r(a.y)}C${r(c1.x)} ${r(c1.y)} ${r(c2.x)} ${r(c2.y)} ${r(tip.x)} ${r(tip.y)}${head}`, middle: spots[0]!, spots }
+}
+
+const tight = 24 // px: too little room to turn into a box from above or below
+
+/** A line that comes down beside a box right before its end goes in from the side instead of hooking under it. */
+function sideEntry(a: Anchor | undefined, end: Rect | undefined, bends: readonly Point[]): Curve | undefined {
+  const lane = bends[bends.length - 1]
+  if (!a || !end || !lane || !upright(a)) return undefined
+  const room = Math.min(Math.abs(end.y - lane.y), Math.abs(lane.y - (end.y + end.h)))
+  if (room > tight || (lane.x > end.x && lane.x < end.x + end.w)) return undefined
+  const right = lane.x >= end.x + end.w
+  const way = right ? 1 : -1
+  const tip = { x: (right ? end.x + end.w : end.x) + way * 5, y: end.y + end.h / 2 }
+  const turn = Math.min(10, Math.abs(lane.x - tip.x))
+  const before = lane.y < tip.y ? -turn : turn
+  const head = `M${r(tip.x + way * 6)} ${r(tip.y - 4)}L${r(tip.x)} ${r(tip.y)}L${r(tip.x + way * 6)} ${r(tip.y + 4)}`
+  const d = `M${r(a.x)} ${r(a.y)}${through(a, bends.slice(0, -1), lane, true)}L${r(lane.x)} ${r(tip.y + before)}Q${r(lane.x)} ${r(tip.y)} ${r(lane.x - way * turn)} ${r(tip.y)}L${r(tip.x)} ${r(tip.y)}${head}`
+  return { d, middle: lane, spots: [...bends].reverse() }
 }
 
 function r(n: number): number {

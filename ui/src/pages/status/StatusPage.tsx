@@ -29,9 +29,9 @@ export function StatusPage() {
       </header>
       <section className="summary">
         <Figure value={count(data.rows)} name="flow records stored" note={data.store} />
-        <Figure value={time(data.first)} name="first traffic recorded" note="UTC" />
-        <Figure value={time(data.last)} name="last traffic recorded" note="UTC" />
-        <Figure value={data.auth ? 'on' : 'off'} name="login" note={data.auth ? 'password or bearer token' : 'only this machine is served'} />
+        <Figure value={time(data.first)} name="first" note="traffic recorded, UTC" />
+        <Figure value={time(data.last)} name="last" note="traffic recorded, UTC" />
+        <Figure value={data.auth ? 'on' : 'off'} name="login" note={data.auth ? 'by password or bearer token' : 'only this machine is served'} />
       </section>
       {jobs.length > 0 ? <Jobs jobs={jobs} /> : null}
       <Stages stages={data.stages} />
@@ -87,6 +87,21 @@ function Stages({ stages }: { stages: readonly Stage[] }) {
   )
 }
 
+const stageWords: Readonly<Record<string, string>> = {
+  interfaces: 'from the network card',
+  capture: 'from the network card',
+  sockets: 'exports that arrived',
+  datagrams: 'exports decoded',
+  sets: 'sets within exports',
+  'export records': 'records within exports',
+  walk: 'headers read',
+  flows: 'packets put into flows',
+  biflows: 'both directions joined',
+  'seen by several': 'told by more than one sensor',
+  conntrack: 'connections of this machine',
+  writer: 'stored',
+}
+
 function StageTable({ stages }: { stages: readonly Stage[] }) {
   return (
       <div className="scroll">
@@ -110,7 +125,10 @@ function StageTable({ stages }: { stages: readonly Stage[] }) {
           <tbody>
             {stages.map((s) => (
               <tr key={s.name + s.sensor}>
-                <td>{s.name}</td>
+                <td title={stageWords[s.name]}>
+                  {s.name}
+                  {stageWords[s.name] ? <small className="ends">{stageWords[s.name]}</small> : null}
+                </td>
                 <td>{s.sensor}</td>
                 <td className="num">
                   {count(s.received)} <small>{s.unit}</small>
