@@ -31,6 +31,7 @@ func newPipeline(o Options, sink Sink) *pipeline {
 	if o.Names.Sensor == "" {
 		o.Names.Sensor = o.Sensor
 	}
+	o.Names.ScopeVLAN, o.Names.ScopeVNI = o.Assemble.ScopeVLAN, o.Assemble.ScopeVNI
 	if o.Assemble.Seed == 0 {
 		o.Assemble.Seed = rand.Uint64()
 	}

@@ -152,9 +152,16 @@ const (
 	NameDHCP // option 12 or 81
 	NameNetBIOS
 	NameMDNS
+	NameKerberos // the realm whose tickets the address gives out
+	NameLDAP     // what a directory server calls itself
+	NameDomain   // the domain whose directory the address serves
 )
 
-var nameKinds = [...]string{"unknown", "dns", "ptr", "sni", "http", "dhcp", "netbios", "mdns"}
+var nameKinds = [...]string{"unknown", "dns", "ptr", "sni", "http", "dhcp", "netbios", "mdns", "kerberos", "ldap", "domain"}
+
+// Directory reports whether the name is that of a realm or domain which the address
+// serves, and not one of the address.
+func (k NameKind) Directory() bool { return k == NameKerberos || k == NameDomain }
 
 func (k NameKind) String() string { return name(nameKinds[:], int(k)) }
 

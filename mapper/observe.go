@@ -20,7 +20,7 @@ func nameRank(k flow.NameKind) int {
 	switch k {
 	case flow.NameDHCP:
 		return 0
-	case flow.NameNetBIOS, flow.NameMDNS:
+	case flow.NameNetBIOS, flow.NameMDNS, flow.NameLDAP:
 		return 1
 	case flow.NamePTR:
 		return 2
@@ -50,7 +50,7 @@ func (b *graphBuilder) attachNames() {
 			i = b.known(flow.Party{Addr: n.Addr, Scope: n.Scope}, n.Last)
 			at[key] = i
 		}
-		if i < 0 || !b.nodes[i].Inside() || len(b.nodes[i].Names) >= maxNames || slices.Contains(b.nodes[i].Names, n.Name) {
+		if i < 0 || n.Kind.Directory() || !b.nodes[i].Inside() || len(b.nodes[i].Names) >= maxNames || slices.Contains(b.nodes[i].Names, n.Name) {
 			continue
 		}
 		node := &b.nodes[i]

@@ -201,15 +201,7 @@ func (t *Table) packet(p *capture.Packet, l *lookup) uint32 {
 	return e.packets[l.side]
 }
 
-func (t *Table) scope(p *capture.Packet) flow.Scope {
-	switch {
-	case t.o.ScopeVNI && p.VNI != 0:
-		return flow.VNIScope(p.VNI)
-	case t.o.ScopeVLAN:
-		return flow.VLANScope(p.VLAN, p.InnerVLAN)
-	}
-	return 0
-}
+func (t *Table) scope(p *capture.Packet) flow.Scope { return p.Scope(t.o.ScopeVLAN, t.o.ScopeVNI) }
 
 func (t *Table) find(k *key, h uint32) *entry {
 	x := &t.index

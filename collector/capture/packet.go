@@ -66,6 +66,18 @@ type Packet struct {
 	Digest uint64
 }
 
+// Scope is the address space of the packet where each VLAN (both tags) or virtual
+// network has its own; 0 is the common one.
+func (p *Packet) Scope(byVLAN, byVNI bool) flow.Scope {
+	switch {
+	case byVNI && p.VNI != 0:
+		return flow.VNIScope(p.VNI)
+	case byVLAN:
+		return flow.VLANScope(p.VLAN, p.InnerVLAN)
+	}
+	return 0
+}
+
 // Numbered reports whether the sender gave the packet a number (RFC 6864): then no
 // other packet of its time has the same digest. Without one, equal packets sent
 // twice look like one seen twice.

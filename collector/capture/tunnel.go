@@ -37,8 +37,12 @@ func (w *Walker) enter(kind flow.Encap, vni uint32, p *Packet, open func(p *Pack
 	if p.OuterSrc == (Addr{}) || w.outer.Encap == flow.EncapERSPAN {
 		p.OuterSrc, p.OuterDst = p.Src, p.Dst
 		w.outer = outer
-		if kind == flow.EncapERSPAN {
+		w.outer.OuterSrc, w.outer.OuterDst = Addr{}, Addr{}
+		switch {
+		case kind == flow.EncapERSPAN:
 			w.outer.Encap = kind
+		case outer.Encap == flow.EncapERSPAN:
+			w.outer.Encap = flow.EncapNone
 		}
 	}
 	p.Encap = kind

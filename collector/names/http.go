@@ -36,11 +36,17 @@ func (o *Observer) http(p *capture.Packet) bool {
 			continue
 		}
 		line, _, _ := bytes.Cut(b[5:], []byte("\n"))
-		host := bytes.TrimSpace(line)
-		if i := bytes.IndexByte(host, ':'); i >= 0 && i == bytes.LastIndexByte(host, ':') {
-			host = host[:i]
-		}
+		host := withoutPort(bytes.TrimSpace(line))
 		o.add(p.Dst.Netip(), bytes.Clone(host), flow.NameHTTP)
 		return true
 	}
+}
+
+// withoutPort cuts the port off a host, where there is one. IPv6 addresses have
+// more colons.
+func withoutPort(host []byte) []byte {
+	if i := bytes.IndexByte(host, ':'); i >= 0 && i == bytes.LastIndexByte(host, ':') {
+		return host[:i]
+	}
+	return host
 }

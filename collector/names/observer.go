@@ -2,6 +2,7 @@ package names
 
 import (
 	"bytes"
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -19,6 +20,9 @@ type Options struct {
 	// Interval hands on what was gathered at least this often; 0 means a minute.
 	Interval time.Duration
 	Sensor   string
+	// ScopeVLAN and ScopeVNI give each VLAN or virtual network an address space of
+	// its own, as for flows.
+	ScopeVLAN, ScopeVNI bool
 }
 
 // Stats count what an Observer did.
@@ -28,6 +32,7 @@ type Stats struct {
 	Malformed uint64 // packets that promised a name and could not be parsed
 	Refused   uint64 // names refused: too long, or not printable
 	Panics    uint64 // recovered in a parser
+	Limited   uint64 // QUIC packets not opened, because too many came in a second
 	Emitted   uint64
 }
 
@@ -38,13 +43,15 @@ func (s *Stats) Merge(o *Stats) {
 	s.Malformed += o.Malformed
 	s.Refused += o.Refused
 	s.Panics += o.Panics
+	s.Limited += o.Limited
 	s.Emitted += o.Emitted
 }
 
 type observation struct {
-	addr netip.Addr
-	name string
-	kind flow.NameKind
+	addr  netip.Addr
+	scope flow.Scope
+	name  string
+	kind  flow.NameKind
 }
 
 // Observer gathers names. It is not safe for concurrent use.
@@ -56,8 +63,13 @@ type Observer struct {
 	now    flow.Time
 	lease  leases
 	hellos hellos
-	stats  Stats
-	err    error
+	scope  flow.Scope // of the packet looked into
+
+	streams  streams
+	opened   int       // QUIC packets, in the second openedIn
+	openedIn flow.Time // seconds
+	stats    Stats
+	err      error
 }
 
 // New returns an Observer that hands names to emit, which must not keep the slice.
@@ -82,8 +94,10 @@ const early = 8
 func (o *Observer) Packet(p *capture.Packet, nth uint32) {
 	switch p.Proto {
 	case flow.UDP:
-		if port := min(p.SrcPort, p.DstPort); port > 138 && !dnsLike(p.SrcPort) && !dnsLike(p.DstPort) {
-			return
+		if port := min(p.SrcPort, p.DstPort); port > 138 && !telling(p.SrcPort) && !telling(p.DstPort) {
+			if nth > quicEarly || !quicStart(p.Payload) {
+				return
+			}
 		}
 	case flow.TCP:
 		if nth > early || len(p.Payload) < 12 {
@@ -95,7 +109,7 @@ func (o *Observer) Packet(p *capture.Packet, nth uint32) {
 				return
 			}
 		}
-		if b := p.Payload[0]; b != 0x16 && (b < 'A' || b > 'Z') && p.SrcPort != 53 {
+		if b := p.Payload[0]; b != 0x16 && (b < 'A' || b > 'Z') && p.SrcPort != 53 && !directoryPort(p.SrcPort) {
 			return
 		}
 	default:
@@ -104,11 +118,15 @@ func (o *Observer) Packet(p *capture.Packet, nth uint32) {
 	o.look(p)
 }
 
-func dnsLike(port uint16) bool { return port == 5353 || port == 5355 }
+// telling are the ports above 138 of datagrams with names.
+func telling(port uint16) bool { return port == 5353 || port == 5355 || port == 389 }
+
+// directoryPort are those of Kerberos, LDAP and the global catalogue.
+func directoryPort(port uint16) bool { return port == 88 || port == 389 || port == 3268 }
 
 // look parses p behind a recovery, so that a parser's fault costs one packet.
 func (o *Observer) look(p *capture.Packet) {
-	o.now = p.Time
+	o.now, o.scope = p.Time, p.Scope(o.o.ScopeVLAN, o.o.ScopeVNI)
 	if o.now >= o.due {
 		o.flushIfDue()
 	}
@@ -122,6 +140,10 @@ func (o *Observer) look(p *capture.Packet) {
 	switch {
 	case p.Proto == flow.TCP && p.SrcPort == 53:
 		ok = o.dns(p.Payload[2:], flow.NameDNS) // after the length, RFC 1035 §4.2.2
+	case p.SrcPort == 88:
+		ok = o.kerberos(p)
+	case p.SrcPort == 389, p.SrcPort == 3268:
+		ok = o.ldap(p)
 	case p.Proto == flow.TCP && p.Payload[0] == 0x16:
 		ok = o.tls(p)
 	case p.Proto == flow.TCP:
@@ -136,6 +158,8 @@ func (o *Observer) look(p *capture.Packet) {
 		ok = o.datagram(p)
 	case p.SrcPort == 67, p.SrcPort == 68:
 		ok = o.dhcp(p.Payload)
+	case p.SrcPort > 138 && p.DstPort > 138 && quicStart(p.Payload):
+		o.quic(p)
 	}
 	if !ok {
 		o.stats.Malformed++
@@ -144,10 +168,10 @@ func (o *Observer) look(p *capture.Packet) {
 
 // whole reads a ClientHello that came in several segments, of which p is the last.
 func (o *Observer) whole(p *capture.Packet, b []byte) {
-	o.now = p.Time
+	o.now, o.scope = p.Time, p.Scope(o.o.ScopeVLAN, o.o.ScopeVNI)
 	name, ok := ServerName(b)
 	if len(name) > 0 {
-		o.add(p.Dst.Netip(), name, flow.NameSNI)
+		o.add(p.Dst.Netip(), withoutPort(name), flow.NameSNI)
 	}
 	if !ok {
 		o.stats.Malformed++
@@ -163,13 +187,13 @@ func (o *Observer) add(addr netip.Addr, name []byte, kind flow.NameKind) {
 	}
 	o.stats.Found++
 	addr = addr.Unmap()
-	n, ok := o.seen[observation{addr, string(name), kind}] // does not allocate
+	n, ok := o.seen[observation{addr, o.scope, string(name), kind}] // does not allocate
 	if !ok {
 		if len(o.seen) >= o.o.MaxNames {
 			o.flushed()
 		}
-		n = &flow.Name{Addr: addr, Name: string(name), Kind: kind, First: o.now, Last: o.now, Sensor: o.o.Sensor}
-		o.seen[observation{addr, n.Name, kind}] = n
+		n = &flow.Name{Addr: addr, Scope: o.scope, Name: string(name), Kind: kind, First: o.now, Last: o.now, Sensor: o.o.Sensor}
+		o.seen[observation{addr, o.scope, n.Name, kind}] = n
 	}
 	n.First, n.Last = min(n.First, o.now), max(n.Last, o.now)
 	n.Count++
@@ -212,7 +236,7 @@ func (o *Observer) Flush() error {
 		case a.Name != b.Name:
 			return strings.Compare(a.Name, b.Name)
 		}
-		return int(a.Kind) - int(b.Kind)
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Scope, b.Scope))
 	})
 	clear(o.seen)
 	if o.err == nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/bulkhead/bulkhead/collector/capture"
 	"github.com/bulkhead/bulkhead/collector/names"
 	"github.com/bulkhead/bulkhead/flow"
+	"github.com/bulkhead/bulkhead/internal/testenv"
 )
 
 const start = flow.Time(1e18)
@@ -287,36 +288,47 @@ func FuzzPackets(f *testing.F) {
 	f.Add(uint16(68), uint16(67), false, dhcp(f, layers.DHCPOpRequest, layers.DHCPMsgTypeRequest, 7, "0.0.0.0", layers.NewDHCPOption(layers.DHCPOptHostname, []byte("x"))))
 	f.Add(uint16(137), uint16(137), false, make([]byte, 80))
 	f.Add(uint16(138), uint16(138), false, append([]byte{0x11}, make([]byte, 80)...))
+	f.Add(uint16(88), uint16(50000), false, kerberosAnswer("EXAMPLE.COM"))
+	f.Add(uint16(389), uint16(50000), true, rootDSE(true))
+	f.Add(uint16(389), uint16(50000), false, netlogonAnswer())
+	for _, d := range names.InitialsForFuzzing(f) {
+		f.Add(uint16(50000), uint16(443), false, d)
+	}
 	f.Fuzz(func(t *testing.T, src, dst uint16, overTCP bool, payload []byte) {
-		p := udp(src, dst, payload)
-		if overTCP {
-			p.Proto = flow.TCP
-		}
-		p.Time = start
-		obs := names.New(names.Options{}, func(ns []flow.Name) error {
-			for _, n := range ns {
-				if n.Name == "" || len(n.Name) > 253 || n.Name != strings.ToLower(n.Name) || strings.ContainsAny(n.Name, "\x00\n\r \t\x7f") || !n.Addr.IsValid() {
-					t.Errorf("%+v", n)
-				}
-			}
-			return nil
-		})
-		half := p
-		half.Payload = payload[:len(payload)/2]
-		p.Seq = uint32(len(half.Payload))
-		rest := p
-		rest.Payload = payload[len(payload)/2:]
-		whole := p
-		for _, q := range []*capture.Packet{&half, &rest, &whole} {
-			obs.Packet(q, 1)
-		}
-		if err := obs.Flush(); err != nil {
-			t.Error(err)
-		}
-		if s := obs.Stats(); s.Panics > 0 {
-			t.Errorf("%d panics", s.Panics)
-		}
+		testenv.Hostile.Hold(t, func() { parse(t, src, dst, overTCP, payload) })
 	})
+}
+
+// parse gives payload to an Observer, in two segments and whole.
+func parse(t *testing.T, src, dst uint16, overTCP bool, payload []byte) {
+	p := udp(src, dst, payload)
+	if overTCP {
+		p.Proto = flow.TCP
+	}
+	p.Time = start
+	obs := names.New(names.Options{}, func(ns []flow.Name) error {
+		for _, n := range ns {
+			if n.Name == "" || len(n.Name) > 253 || n.Name != strings.ToLower(n.Name) || strings.ContainsAny(n.Name, "\x00\n\r \t\x7f") || !n.Addr.IsValid() {
+				t.Errorf("%+v", n)
+			}
+		}
+		return nil
+	})
+	half := p
+	half.Payload = payload[:len(payload)/2]
+	p.Seq = uint32(len(half.Payload))
+	rest := p
+	rest.Payload = payload[len(payload)/2:]
+	whole := p
+	for _, q := range []*capture.Packet{&half, &rest, &whole} {
+		obs.Packet(q, 1)
+	}
+	if err := obs.Flush(); err != nil {
+		t.Error(err)
+	}
+	if s := obs.Stats(); s.Panics > 0 {
+		t.Errorf("%d panics", s.Panics)
+	}
 }
 
 func BenchmarkDNS(b *testing.B) {

@@ -19,7 +19,7 @@ func (o *Observer) tls(p *capture.Packet) bool {
 	name, ok := ServerName(b)
 	switch whole := 5 + int(binary.BigEndian.Uint16(b[3:])); {
 	case len(name) > 0:
-		o.add(p.Dst.Netip(), bytes.Clone(name), flow.NameSNI)
+		o.add(p.Dst.Netip(), withoutPort(bytes.Clone(name)), flow.NameSNI)
 	case !ok && whole > len(b) && whole <= maxHello:
 		o.hellos.begin(p, whole)
 		return true
@@ -32,10 +32,16 @@ func (o *Observer) tls(p *capture.Packet) bool {
 // when the message is malformed or cut off.
 func ServerName(b []byte) (name []byte, ok bool) {
 	r := reader{b: b}
-	r.skip(5 + 4 + 2 + 32) // record, handshake, version, random
-	r.skip(int(r.u8()))    // session id
-	r.skip(int(r.u16()))   // cipher suites
-	r.skip(int(r.u8()))    // compression methods
+	r.skip(5) // the record
+	return helloName(&r)
+}
+
+// helloName is ServerName for the handshake message alone.
+func helloName(r *reader) (name []byte, ok bool) {
+	r.skip(4 + 2 + 32)   // handshake, version, random
+	r.skip(int(r.u8()))  // session id
+	r.skip(int(r.u16())) // cipher suites
+	r.skip(int(r.u8()))  // compression methods
 	if r.failed {
 		return nil, false
 	}
