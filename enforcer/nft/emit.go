@@ -103,8 +103,9 @@ func (c *compiler) lose(format string, args ...any) {
 
 // always adds the chain packets to be judged at one end come in by: what no policy
 // can block returns from it (the controllers, break-glass networks and the set's
-// exceptions), the rest is dispatched. Most exceptions are about ICMP, so its
-// packets take a way of their own and the others do not meet those rules.
+// exceptions), the rest is dispatched. Exceptions are mostly about ICMP and a few
+// UDP ports, so each of the common protocols takes a way of its own and does not
+// meet what is about the others.
 func (c *compiler) always(side policy.Direction, dispatch []Rule) {
 	ret := Verdict{Code: Return}
 	var first []Rule
@@ -127,21 +128,31 @@ func (c *compiler) always(side policy.Direction, dispatch []Rule) {
 		first = append(first, c.networkRules(name, x.Networks, side, x.Services, ret)...)
 	}
 	name := sideName(side)
-	var rest []policy.Service
-	for _, proto := range []uint8{flow.ICMP, flow.ICMPv6} {
-		own := slices.DeleteFunc(slices.Clone(plain), func(s policy.Service) bool { return s.Proto != proto })
-		if len(own) > 0 {
+	if !slices.ContainsFunc(plain, func(s policy.Service) bool { return s.Proto == 0 }) {
+		for _, proto := range commonProtocols {
+			var own []policy.Service
+			own, plain = splitServices(plain, proto)
 			branch := name + "_" + flow.ProtoName(proto)
 			c.addChain(Chain{Name: branch, Rules: slices.Concat(c.serviceRules(branch, own, ret), dispatch)})
 			first = append(first, Rule{L4Proto(proto), Verdict{Goto, branch}})
 		}
 	}
-	for _, s := range plain {
-		if s.Proto != flow.ICMP && s.Proto != flow.ICMPv6 {
+	c.addChain(Chain{Name: name, Rules: slices.Concat(first, c.serviceRules("always_"+name, plain, ret), dispatch)})
+}
+
+// commonProtocols, the most frequent first.
+var commonProtocols = [...]uint8{flow.TCP, flow.UDP, flow.ICMP, flow.ICMPv6}
+
+// splitServices separates those of one protocol.
+func splitServices(list []policy.Service, proto uint8) (own, rest []policy.Service) {
+	for _, s := range list {
+		if s.Proto == proto {
+			own = append(own, s)
+		} else {
 			rest = append(rest, s)
 		}
 	}
-	c.addChain(Chain{Name: name, Rules: slices.Concat(first, c.serviceRules("always_"+name, rest, ret), dispatch)})
+	return own, rest
 }
 
 // loopbackOnly reports networks whose packets never cross a link (RFC 1122
@@ -290,8 +301,9 @@ func (c *compiler) cutRules() []Rule {
 	note := "connections that a change forbade, being ended; filled at run time"
 	c.addSet(Set{Name: cutSet4, Type: Tuple4, Timeout: true, Note: note})
 	c.addSet(Set{Name: cutSet6, Type: Tuple6, Timeout: true, Note: note})
-	return []Rule{
-		{NotSYN{}, Lookup{By: []Field{SrcAddr4, SrcPort, DstAddr4, DstPort}, Set: cutSet4}, Reset{}},
-		{NotSYN{}, Lookup{By: []Field{SrcAddr6, SrcPort, DstAddr6, DstPort}, Set: cutSet6}, Reset{}},
-	}
+	c.addChain(Chain{Name: "cut", Rules: []Rule{
+		{L4Proto(flow.TCP), Lookup{By: []Field{SrcAddr4, SrcPort, DstAddr4, DstPort}, Set: cutSet4}, Reset{}},
+		{L4Proto(flow.TCP), Lookup{By: []Field{SrcAddr6, SrcPort, DstAddr6, DstPort}, Set: cutSet6}, Reset{}},
+	}})
+	return []Rule{{NotSYN{}, Verdict{Jump, "cut"}}}
 }

@@ -123,14 +123,16 @@ func (l Loopback) String() string {
 	return `iifname "lo"`
 }
 
-// GroupCast matches packets to a broadcast address, or to a multicast one.
+// GroupCast matches packets to a broadcast address, or to a multicast one, that
+// came in a frame of that kind; so that the many others need not be looked up in
+// the routing table.
 type GroupCast struct{ Multicast bool }
 
 func (g GroupCast) String() string {
 	if g.Multicast {
-		return "fib daddr type multicast"
+		return "meta pkttype != unicast fib daddr type multicast"
 	}
-	return "fib daddr type broadcast"
+	return "meta pkttype != unicast fib daddr type broadcast"
 }
 
 // L4Proto matches a transport protocol.

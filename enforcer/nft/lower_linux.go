@@ -66,6 +66,8 @@ func lowerExpr(e Expr) ([]expr.Any, error) {
 			kind = unix.RTN_MULTICAST
 		}
 		return []expr.Any{
+			&expr.Meta{Key: expr.MetaKeyPKTTYPE, Register: firstReg},
+			&expr.Cmp{Op: expr.CmpOpNeq, Register: firstReg, Data: []byte{unix.PACKET_HOST}},
 			&expr.Fib{Register: firstReg, FlagDADDR: true, ResultADDRTYPE: true}, equals(native32(kind)),
 		}, nil
 	case L4Proto:

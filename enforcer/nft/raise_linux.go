@@ -184,8 +184,8 @@ func (r *raiser) meta(m *expr.Meta) Expr {
 		return Loopback{}
 	case expr.MetaKeyOIFNAME:
 		return Loopback{Out: true}
-	case expr.MetaKeyNFPROTO:
-		return nil // the guard before an address
+	case expr.MetaKeyNFPROTO, expr.MetaKeyPKTTYPE:
+		return nil // the guard before an address or a routing lookup
 	}
 	return r.transport(c.Data[0])
 }
