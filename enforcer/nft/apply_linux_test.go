@@ -81,7 +81,7 @@ func TestNftListsIdentities(t *testing.T) {
 			}
 			s.Run(t, "", "nft", "-j", "list", "ruleset")
 			listing := s.Run(t, "", "nft", "list", "ruleset")
-			for _, want := range []string{"ip saddr . meta l4proto . th dport @", "ip saddr vmap @", " . tcp . 443"} {
+			for _, want := range []string{"ip daddr . ip saddr . meta l4proto . th dport vmap @in_services", "ip daddr . ip saddr vmap @in_peers", " . tcp . 443 : return"} {
 				if !strings.Contains(listing, want) {
 					t.Errorf("nft does not list %q:\n%s", want, listing)
 				}

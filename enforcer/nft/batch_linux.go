@@ -196,16 +196,17 @@ func (b *batch) rule(chain string, r Rule) error {
 // setKey is what nft's libraries note about a type: their number for it, and the
 // bytes of a key.
 var setKey = [...]struct{ magic, length uint32 }{
-	Addr4:        {typeIPv4, 4},
-	Addr6:        {typeIPv6, 16},
-	Addr4Service: {typeIPv4<<12 | typeProto<<6 | typePort, 12},
-	Addr6Service: {typeIPv6<<12 | typeProto<<6 | typePort, 24},
-	Services:     {typeProto<<6 | typePort, 8},
-	NFProto:      {typeNFProto, 1},
-	Tuple4:       {typeIPv4<<18 | typePort<<12 | typeIPv4<<6 | typePort, 16},
-	Tuple6:       {typeIPv6<<18 | typePort<<12 | typeIPv6<<6 | typePort, 40},
-	Ident:        {typeMark, 4},
-	IdentService: {typeMark<<12 | typeProto<<6 | typePort, 12},
+	Addr4:            {typeIPv4, 4},
+	Addr6:            {typeIPv6, 16},
+	Addr4Service:     {typeIPv4<<12 | typeProto<<6 | typePort, 12},
+	Addr6Service:     {typeIPv6<<12 | typeProto<<6 | typePort, 24},
+	Services:         {typeProto<<6 | typePort, 8},
+	NFProto:          {typeNFProto, 1},
+	Tuple4:           {typeIPv4<<18 | typePort<<12 | typeIPv4<<6 | typePort, 16},
+	Tuple6:           {typeIPv6<<18 | typePort<<12 | typeIPv6<<6 | typePort, 40},
+	Ident:            {typeMark, 4},
+	GroupPeer:        {typeMark<<6 | typeMark, 8},
+	GroupPeerService: {typeMark<<18 | typeMark<<12 | typeProto<<6 | typePort, 16},
 }
 
 // Numbers of nft's data types (nftables src/include/datatype.h, enum datatypes).
@@ -220,7 +221,7 @@ const (
 
 func (b *batch) newSet(s *Set) {
 	var flags uint32
-	if s.Map || s.Identity {
+	if s.Map || s.Words > 0 {
 		flags |= unix.NFT_SET_MAP
 	}
 	if s.Interval {
@@ -239,9 +240,9 @@ func (b *batch) newSet(s *Set) {
 		b.u32(unix.NFTA_SET_DATA_TYPE, unix.NFT_DATA_VERDICT)
 		b.u32(unix.NFTA_SET_DATA_LEN, 0)
 	}
-	if s.Identity {
-		b.u32(unix.NFTA_SET_DATA_TYPE, typeMark<<12|typeMark<<6|typeMark)
-		b.u32(unix.NFTA_SET_DATA_LEN, 4*identityWords)
+	if s.Words > 0 {
+		b.u32(unix.NFTA_SET_DATA_TYPE, [...]uint32{groupWords: typeMark<<6 | typeMark, identityWords: typeMark<<12 | typeMark<<6 | typeMark}[s.Words])
+		b.u32(unix.NFTA_SET_DATA_LEN, uint32(4*s.Words))
 	}
 	if s.Size > 0 {
 		b.nest(unix.NFTA_SET_DESC)
@@ -302,8 +303,8 @@ func (b *batch) element(s *Set, e Elem, del bool) {
 		if s.Map {
 			b.verdict(s.Targets[e.Target])
 		}
-		if s.Identity {
-			b.identity(s.Identities[e.Target])
+		if s.Words > 0 {
+			b.words(s.Identities[e.Target].words(s.Words))
 		}
 		if s.Timeout && s.Expires > 0 {
 			b.u64(unix.NFTA_SET_ELEM_TIMEOUT, uint64(s.Expires/time.Millisecond))
@@ -323,11 +324,11 @@ func (b *batch) verdict(v Verdict) {
 	b.unnest()
 }
 
-func (b *batch) identity(id Identity) {
+func (b *batch) words(words []uint32) {
 	b.nest(unix.NFTA_SET_ELEM_DATA)
-	b.buf = binary.NativeEndian.AppendUint16(b.buf, 4+4*identityWords)
+	b.buf = binary.NativeEndian.AppendUint16(b.buf, uint16(4+4*len(words)))
 	b.buf = binary.NativeEndian.AppendUint16(b.buf, unix.NFTA_DATA_VALUE)
-	for _, v := range [identityWords]uint32{id.Number, id.Circle, id.Number} {
+	for _, v := range words {
 		b.buf = binary.NativeEndian.AppendUint32(b.buf, v)
 	}
 	b.unnest()

@@ -32,6 +32,7 @@ type compiler struct {
 	broad         map[int32]bool // terms that circles serve
 	circles       []*circle
 	circlesByTerm map[int32][]*circle
+	judges        map[policy.Direction]*judge
 	insiders      map[*ident][]*ident // exact idents by class, where that class has labels
 }
 
@@ -59,7 +60,7 @@ func Compile(set *policy.Set, host Host) (Ruleset, error) {
 	c := &compiler{
 		set: set, host: &host, terms: newTerms(set),
 		programs: map[string]*program{}, sets: map[string]bool{}, chains: map[string]bool{},
-		circlesByTerm: map[int32][]*circle{}, insiders: map[*ident][]*ident{},
+		circlesByTerm: map[int32][]*circle{}, judges: map[policy.Direction]*judge{}, insiders: map[*ident][]*ident{},
 	}
 	c.out.Reports, c.out.Names = map[string]Report{}, map[uint32]string{}
 	c.number()
@@ -133,11 +134,12 @@ func (c *compiler) number1(peers []policy.Peer) []int32 {
 
 // group is the protected idents that one chain serves: same pool, same rules.
 type group struct {
-	name  string
-	pool  []int32
-	rules []int32 // of the pool, whose own side matches
-	ids   []*ident
-	agent bool // they judge their end themselves, too
+	name   string
+	number uint32 // by which sets know it; not in text
+	pool   []int32
+	rules  []int32 // of the pool, whose own side matches
+	ids    []*ident
+	agent  bool // they judge their end themselves, too
 }
 
 // groups sorts the protected idents of this host by what protects them.

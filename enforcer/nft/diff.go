@@ -16,7 +16,7 @@ type Changes struct {
 	AddChains, DelChains     []Chain // AddChains' rules are in Rules too
 	Rules                    []ChainChange
 
-	before, after map[uint32]bool // identities given to addresses
+	before, after numbers // that packets may come by
 }
 
 // SetChange is the difference of one set's content.
@@ -55,15 +55,46 @@ func Diff(old, new Ruleset) Changes {
 	return c
 }
 
-// given lists the identities that addresses have.
-func (r *Ruleset) given() map[uint32]bool {
-	out := map[uint32]bool{}
+// numbers are the identities that addresses have, and the groups that identities,
+// places or rules have.
+type numbers struct{ identities, groups map[uint32]bool }
+
+// given lists the numbers a ruleset gives out.
+func (r *Ruleset) given() numbers {
+	n := numbers{map[uint32]bool{}, map[uint32]bool{}}
 	for i := range r.Sets {
+		to := n.identities
+		if r.Sets[i].Words == groupWords {
+			to = n.groups
+		}
 		for _, id := range r.Sets[i].Identities {
-			out[id.Number] = true
+			to[id.Number] = true
 		}
 	}
-	return out
+	for i := range r.Chains {
+		for _, rule := range r.Chains[i].Rules {
+			for _, e := range rule {
+				if l, ok := e.(Lookup); ok && l.Group != 0 {
+					n.groups[l.Group] = true
+				}
+			}
+		}
+	}
+	return n
+}
+
+// keyIn reports whether a packet can come to an element of a set by these numbers;
+// true for sets that are not asked by such.
+func (n numbers) keyIn(s *Set, e Elem) bool {
+	switch {
+	case s.Type == GroupPeer || s.Type == GroupPeerService:
+		return n.groups[uint32(e.Hi)]
+	case s.Type == Ident && s.Words > 0:
+		return n.identities[uint32(e.Lo)]
+	case s.Type == Ident:
+		return n.groups[uint32(e.Lo)]
+	}
+	return true
 }
 
 // rewire writes the rules again that ask a set which is made anew under its name.
@@ -102,13 +133,7 @@ func (r Rule) sets() (out []string) {
 		}
 		out = append(out, l.Set)
 		for _, f := range l.By {
-			switch {
-			case f < SrcIdent4:
-			case f.address() >= SrcAddr6:
-				out = append(out, identity6)
-			default:
-				out = append(out, identity4)
-			}
+			out = append(out, f.maps()...)
 		}
 	}
 	return out
@@ -129,13 +154,13 @@ func (c *Changes) addChain(ch *Chain) {
 }
 
 func (c *Changes) compareSets(a, b *Set) {
-	if a.Type != b.Type || a.Map != b.Map || a.Identity != b.Identity || a.Interval != b.Interval || a.Timeout != b.Timeout || !sizesAgree(a, b) {
+	if a.Type != b.Type || a.Map != b.Map || a.Words != b.Words || a.Interval != b.Interval || a.Timeout != b.Timeout || !sizesAgree(a, b) {
 		c.replaceSet(a, b)
 		return
 	}
 	sc := SetChange{Set: b, old: a}
 	moved := func(t, u uint32) bool {
-		return a.Map && a.Targets[t] != b.Targets[u] || a.Identity && a.Identities[t] != b.Identities[u] || a.Expires != b.Expires
+		return a.Map && a.Targets[t] != b.Targets[u] || a.Words > 0 && a.Identities[t] != b.Identities[u] || a.Expires != b.Expires
 	}
 	merge(a.Elems, b.Elems, compareElems,
 		func(gone *Elem) { sc.Del = append(sc.Del, *gone) },

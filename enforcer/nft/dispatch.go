@@ -2,17 +2,16 @@ package nft
 
 import "github.com/bulkhead/bulkhead/policy"
 
-// dispatchMaps lead from the protected end to its group: by identity (in text by
-// exact address), then by ranges of addresses no workload claims; IPv4 and IPv6.
+// dispatchMaps lead from the protected end to its group, in text: by exact address,
+// then by ranges of addresses no workload claims; IPv4 and IPv6.
 type dispatchMaps struct {
-	ids    Set
 	v4, v6 Set
 	nets   [2]Set
 }
 
-func newDispatchMaps(name string, identities bool) *dispatchMaps {
+func newDispatchMaps(name string) *dispatchMaps {
 	const exact, nets = "the group of each protected address", "the group of addresses no workload claims"
-	m := &dispatchMaps{
+	return &dispatchMaps{
 		v4: Set{Name: name + "4", Type: Addr4, Map: true, Note: exact},
 		v6: Set{Name: name + "6", Type: Addr6, Map: true, Note: exact},
 		nets: [2]Set{
@@ -20,10 +19,6 @@ func newDispatchMaps(name string, identities bool) *dispatchMaps {
 			{Name: name + "_nets6", Type: Addr6, Map: true, Interval: true, Note: nets},
 		},
 	}
-	if identities {
-		m.ids = Set{Name: name + "_groups", Type: Ident, Map: true, Note: "the group of each protected identity"}
-	}
-	return m
 }
 
 // fillDispatch puts every protected end into the maps. An address that no group
@@ -53,11 +48,6 @@ func (m *dispatchMaps) add(id *ident, v Verdict) {
 		r.Target = s.target(v)
 		s.Ranges = append(s.Ranges, r)
 	}
-	if m.ids.Name != "" && id.class != nil {
-		id.used = true
-		m.ids.Elems = append(m.ids.Elems, Elem{Lo: uint64(id.number), Target: m.ids.target(v)})
-		return
-	}
 	m.v4.lead(id.v4, v)
 	m.v6.lead(id.v6, v)
 }
@@ -76,17 +66,13 @@ func (s *Set) lead(elems []Elem, v Verdict) {
 
 // rules adds the maps that are not empty, and gives the rules that ask them.
 func (m *dispatchMaps) rules(c *compiler, side policy.Direction) (rules []Rule) {
-	ask := func(s *Set, fields ...Field) {
-		if len(s.Elems)+len(s.Ranges) == 0 {
-			return
-		}
-		c.addSet(*s)
-		for _, f := range fields {
+	ask := func(s *Set, f Field) {
+		if len(s.Elems)+len(s.Ranges) > 0 {
+			c.addSet(*s)
 			rules = append(rules, Rule{Lookup{By: []Field{f}, Set: s.Name, Map: true}})
 		}
 	}
 	f4, f6 := ownFields(side, SrcAddr4)
-	ask(&m.ids, c.known(ownFields(side, SrcIdent4))...)
 	ask(&m.v4, f4)
 	ask(&m.v6, f6)
 	ask(&m.nets[0], f4)

@@ -9,11 +9,11 @@
 //
 //  1. a packet of a known connection is accepted at once;
 //  2. the address of the protected end leads to its identity (whom the policies
-//     cannot tell apart have one), that to the chain of its group (identities with
-//     the same policies and rules share one);
-//  3. there, exact hash sets of peer identity . protocol . port decide; then maps
-//     of identities whose services need more than exact ports, and of circles of
-//     identities; then small interval maps for networks; then the group's default.
+//     cannot tell apart have one), that to its group (identities with the same
+//     policies and rules share one), and the peer's address to its identity;
+//  3. a hash of group . peer identity . protocol . port decides; then maps of
+//     peers to whom more than exact ports apply, and of circles of peers; then
+//     the group's small interval maps for networks; then its default.
 //
 // So the cost of a packet depends neither on the number of rules nor of
 // workloads, and a changed address or label is a set element, not a reload.

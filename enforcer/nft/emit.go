@@ -251,7 +251,7 @@ func (c *compiler) dispatch(side policy.Direction, groups []*group) (rules []Rul
 	if c.host.Mode == ModeHost && len(groups) == 1 && first != nil && len(c.host.Self) == 1 {
 		return []Rule{{Verdict{Goto, first.name}}}
 	}
-	maps := newDispatchMaps(sideName(side), !c.host.Text)
+	maps := newDispatchMaps(sideName(side))
 	c.fillDispatch(groups, maps)
 	rules = maps.rules(c, side)
 	if c.host.Mode == ModeHost && first != nil {

@@ -27,8 +27,8 @@ const (
 	DstPort
 	Family // IPv4 or IPv6
 
-	// What the map of identities says of an address: its identity, or its circle.
-	// Only the first field of a lookup.
+	// What maps say of an address: its identity, its circle, the group its identity
+	// is in at that end, the group of the place it is in. Each is one word.
 	SrcIdent4
 	DstIdent4
 	SrcIdent6
@@ -37,6 +37,15 @@ const (
 	DstCircle4
 	SrcCircle6
 	DstCircle6
+	SrcGroup4
+	DstGroup4
+	SrcGroup6
+	DstGroup6
+	SrcPlace4
+	DstPlace4
+	SrcPlace6
+	DstPlace6
+	ThisGroup // Lookup.Group itself
 )
 
 var fieldNames = [...]string{
@@ -44,46 +53,83 @@ var fieldNames = [...]string{
 	"ip saddr map @identity4", "ip daddr map @identity4", "ip6 saddr map @identity6", "ip6 daddr map @identity6",
 	"circle of ip saddr map @identity4", "circle of ip daddr map @identity4",
 	"circle of ip6 saddr map @identity6", "circle of ip6 daddr map @identity6",
+	"ip saddr map @identity4 map @out_group", "ip daddr map @identity4 map @in_group",
+	"ip6 saddr map @identity6 map @out_group", "ip6 daddr map @identity6 map @in_group",
+	"ip saddr map @out_place4", "ip daddr map @in_place4", "ip6 saddr map @out_place6", "ip6 daddr map @in_place6",
 }
 
-// Names of the maps of identities.
+// Names of the maps that fields go through; those of groups by end.
 const (
 	identity4 = "identity4"
 	identity6 = "identity6"
+	groupMap  = "_group"
+	placeMap4 = "_place4"
+	placeMap6 = "_place6"
 )
 
-// address is the field an identity or circle is that of; f itself for others.
+// mapped reports whether a field is what maps say of an address.
+func (f Field) mapped() bool { return f >= SrcIdent4 && f < ThisGroup }
+
+// address is the field a mapped one is that of; f itself for others.
 func (f Field) address() Field {
-	if f >= SrcIdent4 {
+	if f.mapped() {
 		return (f - SrcIdent4) % 4
 	}
 	return f
 }
 
-// word is which of the map's data an identity's field is in. The kernel puts the
-// data into consecutive registers. nft takes the first for something it cannot
-// list a further lookup by (and aborts), so that one is not used.
-func (f Field) word() uint32 {
-	if f >= SrcCircle4 {
-		return 1
+// maps lists the maps a mapped field goes through.
+func (f Field) maps() []string {
+	identity, end, place := identity4, "out", placeMap4
+	if f.address() >= SrcAddr6 {
+		identity, place = identity6, placeMap6
 	}
-	return 2
+	if f.address()%2 == 1 {
+		end = "in"
+	}
+	switch {
+	case !f.mapped():
+		return nil
+	case f < SrcGroup4:
+		return []string{identity}
+	case f < SrcPlace4:
+		return []string{identity, end + groupMap}
+	}
+	return []string{end + place}
 }
 
-// identityWords is the data's length, in registers: number, circle, number.
-const identityWords = 3
+// The maps' data, in words of a register each. The kernel puts them into
+// consecutive registers. nft takes the first for something it cannot list a
+// further lookup by (and aborts), so rules use the others.
+const (
+	identityWords = 3 // number, circle, number
+	groupWords    = 2 // number, number
+)
+
+// words is the data of a map with that many words.
+func (id Identity) words(n int) []uint32 {
+	if n == groupWords {
+		return []uint32{id.Number, id.Number}
+	}
+	return []uint32{id.Number, id.Circle, id.Number}
+}
 
 // Lookup asks a set, or with Map a verdict map, for the fields together.
 type Lookup struct {
-	By  []Field
-	Set string
-	Map bool
+	By    []Field
+	Group uint32 // what ThisGroup stands for
+	Set   string
+	Map   bool
 }
 
 func (l Lookup) String() string {
 	parts := make([]string, len(l.By))
 	for i, f := range l.By {
-		parts[i] = fieldNames[f]
+		if f == ThisGroup {
+			parts[i] = fmt.Sprintf("0x%08x", l.Group)
+		} else {
+			parts[i] = fieldNames[f]
+		}
 	}
 	if l.Map {
 		return strings.Join(parts, " . ") + " vmap @" + l.Set

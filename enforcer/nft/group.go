@@ -32,7 +32,11 @@ func (c *compiler) end(side policy.Direction, all []*group) {
 	if len(groups) == 0 {
 		return // nobody is judged at this end
 	}
-	c.always(side, c.dispatch(side, groups))
+	dispatch := c.dispatch
+	if !c.host.Text {
+		dispatch = func(_ policy.Direction, groups []*group) []Rule { return c.judge(side).chain(groups) }
+	}
+	c.always(side, dispatch(side, groups))
 }
 
 // peersByTerm lists, for each term, the idents it matches, in a fixed order.

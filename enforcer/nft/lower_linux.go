@@ -29,6 +29,14 @@ func register(offset uint32) uint32 {
 	return firstReg32 + offset/4
 }
 
+// registerOffset is the inverse of register.
+func registerOffset(reg uint32) uint32 {
+	if reg < firstReg32 {
+		return (reg - firstReg) * 16
+	}
+	return (reg - firstReg32) * 4
+}
+
 // lower translates a rule into the expressions nft itself would send.
 func lower(r Rule) ([]expr.Any, error) {
 	var out []expr.Any
@@ -133,14 +141,13 @@ func lowerLookup(l Lookup) (out []expr.Any) {
 			break
 		}
 	}
-	offset := uint32(0)
+	offset, key := uint32(0), register(0)
 	if l.By[0] >= SrcIdent4 {
-		offset = identityOffset
+		offset, key = mappedOffset, register(mappedOffset)
+		out = append(out, loadMapped(l)...)
 	}
-	key := register(offset)
 	for _, f := range l.By {
 		if f >= SrcIdent4 {
-			out = append(out, loadIdentity(f)...)
 			offset += 4
 			continue
 		}
@@ -154,24 +161,50 @@ func lowerLookup(l Lookup) (out []expr.Any) {
 	return append(out, look)
 }
 
-// identityOffset is where in the registers an identity ends up: behind the largest
-// address.
-const identityOffset = 16
+// mappedOffset is where in the registers a key of mapped fields begins: behind the
+// largest address.
+const mappedOffset = 16
 
-// loadIdentity asks the map of identities for an address. Before, the address (its
-// last four bytes) is put where the answer will be: the kernel does not need that,
-// but nft, listing the rule, then says by whose identity the lookup is.
-func loadIdentity(f Field) []expr.Any {
-	address := loadField(f.address(), firstReg).(*expr.Payload)
-	last := *address
-	last.DestRegister, last.Offset, last.Len = register(identityOffset), address.Offset+address.Len-4, 4
-	name := identity4
-	if f.address() >= SrcAddr6 {
-		name = identity6
+// loadMapped loads the mapped fields, which come first in a lookup; the last of
+// them first, because a map's data begins before the word that is wanted.
+func loadMapped(l Lookup) (out []expr.Any) {
+	for i := len(l.By) - 1; i >= 0; i-- {
+		at := uint32(mappedOffset + 4*i)
+		switch f := l.By[i]; {
+		case f == ThisGroup:
+			own := l.By[i+1].address() ^ 1 // the other address of the peer's family
+			out = append(out, showAddress(own, at), &expr.Immediate{Register: register(at - 4), Data: append(native32(l.Group), native32(l.Group)...)})
+		case f.mapped():
+			out = append(out, throughMaps(f, at)...)
+		}
 	}
-	return []expr.Any{address, &last, &expr.Lookup{
-		SourceRegister: firstReg, DestRegister: register(identityOffset - 4*f.word()), IsDestRegSet: true, SetName: name,
-	}}
+	return out
+}
+
+// showAddress puts the last four bytes of an address where a number will be. The
+// kernel does not need that, but nft, listing the rule, then says of what address
+// the lookup is.
+func showAddress(f Field, at uint32) expr.Any {
+	p := loadField(f, register(at)).(*expr.Payload)
+	p.Offset, p.Len = p.Offset+p.Len-4, 4
+	return p
+}
+
+// throughMaps asks the maps for what they say of an address, to stand at an offset.
+func throughMaps(f Field, at uint32) []expr.Any {
+	look := func(from, to uint32, name string) expr.Any {
+		return &expr.Lookup{SourceRegister: from, DestRegister: to, IsDestRegSet: true, SetName: name}
+	}
+	names := f.maps()
+	word := uint32(2)
+	if f >= SrcCircle4 && f < SrcGroup4 || f >= SrcPlace4 {
+		word = 1 // the circle; the number of two words
+	}
+	out := []expr.Any{loadField(f.address(), firstReg), showAddress(f.address(), at), look(firstReg, register(at-4*word), names[0])}
+	if len(names) > 1 {
+		out = append(out, look(register(at), register(at-4), names[1]))
+	}
+	return out
 }
 
 func loadField(f Field, reg uint32) expr.Any {

@@ -10,10 +10,11 @@ import (
 	"github.com/bulkhead/bulkhead/policy"
 )
 
-// identityGroup compiles one group's chain by the identities of peers; false when
-// it would allow everything. The chain and its sets are named by their content and
-// never change: a group that changes gets a new chain, which the map of groups
-// then leads to. So a packet meets the old one or the new one, whole.
+// identityGroup compiles what one group says of its peers, by their identities;
+// false when it would allow everything. The group is known to the sets by a number
+// made from that content, which never changes under it: a group that changes is a
+// new one, to which identities lead from then on. So a packet meets the old one
+// or the new one, whole.
 func (c *compiler) identityGroup(side policy.Direction, g *group, byTerm map[int32][]*ident) bool {
 	e := identityEmitter{
 		placeEmitter: placeEmitter{c: c, side: side, g: g, byClass: map[*ident]*program{}},
@@ -35,10 +36,7 @@ func (c *compiler) identityGroup(side policy.Direction, g *group, byTerm map[int
 	if e.base.open() && e.empty() {
 		return false
 	}
-	e.g.name = fmt.Sprintf("%s_%012x", e.g.name[:len(e.g.name)-9], e.sum())
-	if !c.chains[e.g.name] {
-		c.addChain(Chain{Name: e.g.name, Rules: e.rules(), Note: c.groupNote(side, g)})
-	}
+	c.judge(side).take(&e)
 	return true
 }
 
@@ -178,47 +176,6 @@ func (e *identityEmitter) empty() bool {
 	return len(e.peers.services)+len(e.peers.whole)+len(e.circles.services)+len(e.circles.whole)+len(e.nets) == 0
 }
 
-// rules gives the chain: identity and service, identity, circle and service,
-// circle, network, then the default.
-func (e *identityEmitter) rules() (rules []Rule) {
-	rules = e.entryRules(rules, e.g.name, &e.peers, SrcIdent4)
-	rules = e.entryRules(rules, e.g.name+"_circle", &e.circles, SrcCircle4)
-	rules = e.netMaps(rules)
-	return append(rules, e.c.programRules(e.side, e.base, e.g.name)...)
-}
-
-func (e *identityEmitter) entryRules(rules []Rule, name string, n *entries, src Field) []Rule {
-	services := Set{Name: name + "_services", Type: IdentService, Map: true}
-	for _, o := range sortedOutcomes(n.services) {
-		services.lead(n.services[o], e.c.verdict(e.side, o))
-	}
-	if len(services.Targets) == 1 && services.Targets[0].Code == Return { // plain to read
-		services.Name, services.Map, services.Targets = name+"_allow", false, nil
-	}
-	whole := Set{Name: name + "_peers", Type: Ident, Map: true}
-	for _, w := range n.whole {
-		whole.lead([]Elem{w.elem}, Verdict{Goto, e.c.programChain(e.side, w.prog)})
-	}
-	rules = e.ask(rules, &services, src, Proto, DstPort)
-	return e.ask(rules, &whole, src)
-}
-
-// ask adds a set and the rules that look it up, one per family there is.
-func (e *identityEmitter) ask(rules []Rule, s *Set, src Field, more ...Field) []Rule {
-	if len(s.Elems) == 0 {
-		return rules
-	}
-	e.c.addSet(*s)
-	for _, f := range e.c.known(peerFields(e.side, src)) {
-		r := Rule{Lookup{By: append([]Field{f}, more...), Set: s.Name, Map: s.Map}}
-		if !s.Map {
-			r = append(r, Verdict{Code: Return})
-		}
-		rules = append(rules, r)
-	}
-	return rules
-}
-
 // sum hashes all that the chain and its sets consist of, to 48 bits.
 func (e *identityEmitter) sum() uint64 {
 	h := fnv.New64a()
@@ -229,7 +186,7 @@ func (e *identityEmitter) sum() uint64 {
 		for _, o := range sortedOutcomes(n.services) {
 			fmt.Fprintln(h, e.c.verdict(e.side, o), len(n.services[o]))
 			for _, x := range n.services[o] {
-				h.Write(appendKey(nil, IdentService, x))
+				h.Write(appendKey(nil, GroupPeerService, x))
 			}
 		}
 		for _, w := range n.whole {
@@ -241,49 +198,5 @@ func (e *identityEmitter) sum() uint64 {
 		fmt.Fprintln(h, r.From, r.To, e.c.programChain(e.side, e.netProg[i]))
 	}
 	e.c.hashProgram(h, e.side, e.base)
-	return h.Sum64() & (1<<48 - 1)
-}
-
-// identityMaps adds the maps from addresses to the identities that sets speak of,
-// and what their numbers mean.
-func (c *compiler) identityMaps() {
-	maps := [2]Set{
-		{Name: identity4, Type: Addr4, Identity: true, Note: "whom the policies take an address for"},
-		{Name: identity6, Type: Addr6, Identity: true, Note: "whom the policies take an address for"},
-	}
-	any := false
-	for _, id := range c.dir.exact {
-		value := Identity{Number: id.number}
-		if k := id.circle; k != nil && k.used {
-			value.Circle = k.number
-			c.out.Names[k.number] = k.name
-		}
-		if !id.used && value.Circle == 0 {
-			continue
-		}
-		any = true
-		c.out.Names[id.number] = id.name()
-		for i, elems := range [2][]Elem{id.v4, id.v6} {
-			maps[i].identify(elems, value)
-		}
-	}
-	for i := range maps {
-		if any && c.dir.families[i] {
-			c.addSet(maps[i])
-		}
-	}
-}
-
-// identify adds the addresses of one identity.
-func (s *Set) identify(addrs []Elem, value Identity) {
-	if len(addrs) == 0 {
-		return
-	}
-	target := uint32(len(s.Identities))
-	s.Identities = append(s.Identities, value)
-	s.Elems = slices.Grow(s.Elems, len(addrs))
-	for _, a := range addrs {
-		a.Target = target
-		s.Elems = append(s.Elems, a)
-	}
+	return h.Sum64()
 }

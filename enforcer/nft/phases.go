@@ -5,10 +5,11 @@ import "slices"
 // phases divides changes into transactions of which one, the middle one, matters:
 //
 //   - ahead goes what nothing in the old ruleset can meet: new counters, sets and
-//     chains, and the groups of identities that no address has yet;
+//     chains, what is said of groups that nobody is in yet, and the groups of
+//     identities that no address has yet;
 //   - then the switch;
-//   - behind goes what nothing in the new ruleset can meet: the groups of
-//     identities that no address has any more, and what only they lead to.
+//   - behind goes what nothing in the new ruleset can meet: what is said of groups
+//     and identities that nobody has any more, and what only that leads to.
 //
 // A packet under way at the switch sees elements of sets change while it still
 // runs the old rules (nft_do_chain reads the generation once, every lookup reads
@@ -85,18 +86,21 @@ func asksReplaced(rules []Rule, gone map[string]bool) bool {
 	})
 }
 
-// divide separates elements of a map of groups whose identity is none of given,
-// and which are not in other: one is not changed but comes or goes.
-func (s *SetChange) divide(elems, other []Elem, given map[uint32]bool) (apart, rest []Elem) {
-	if s.Set.Type != Ident || !s.Set.Map || s.old == nil {
+// divide separates elements that packets cannot come to by these numbers, and
+// which are not in other: one in both is not changed but comes or goes.
+func (s *SetChange) divide(elems, other []Elem, n numbers) (apart, rest []Elem) {
+	if s.old == nil || n.keyIn(s.Set, Elem{}) { // no set of numbers
 		return nil, elems
 	}
-	moved := make(map[uint64]bool, len(other))
+	moved := make(map[Elem]bool, len(other))
 	for _, e := range other {
-		moved[e.Lo] = true
+		e.Target = 0
+		moved[e] = true
 	}
 	for _, e := range elems {
-		if given[uint32(e.Lo)] || moved[e.Lo] {
+		key := e
+		key.Target = 0
+		if n.keyIn(s.Set, e) || moved[key] {
 			rest = append(rest, e)
 		} else {
 			apart = append(apart, e)

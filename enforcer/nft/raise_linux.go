@@ -74,6 +74,9 @@ func parseExpr(name string, data []byte) (x expr.Any) {
 		x = &expr.Reject{}
 	case "immediate":
 		x = &expr.Verdict{}
+		if attrU32(data, unix.NFTA_IMMEDIATE_DREG) != unix.NFT_REG_VERDICT {
+			x = &expr.Immediate{}
+		}
 	default:
 		return nil
 	}
@@ -223,19 +226,26 @@ func (r *raiser) transport(proto uint8) Expr {
 // lookup collects fields up to the question asked of a set.
 func (r *raiser) lookup() Expr {
 	var by []Field
+	var out Lookup
 	for r.i < len(r.x) {
 		switch e := r.x[r.i].(type) {
 		case *expr.Meta:
 			by = append(by, map[expr.MetaKey]Field{expr.MetaKeyL4PROTO: Proto, expr.MetaKeyNFPROTO: Family}[e.Key])
 		case *expr.Payload:
+			if i, ok := at[*expr.Immediate](r, 1); ok && len(i.Data) == 8 {
+				by, out.Group = append([]Field{ThisGroup}, by...), binary.NativeEndian.Uint32(i.Data)
+				r.i += 2
+				continue
+			}
+			if f, n := r.mapped(e); n > 0 { // later ones stand before
+				by, r.i = append([]Field{f}, by...), r.i+n
+				continue
+			}
 			by = append(by, fieldOf(e))
 		case *expr.Lookup:
-			if e.IsDestRegSet && e.DestRegister != 0 && len(by) > 0 && by[0] <= DstAddr6 {
-				by = []Field{identityField(by[0], e.DestRegister)}
-				break
-			}
 			r.i++
-			return Lookup{By: by, Set: e.SetName, Map: e.IsDestRegSet}
+			out.By, out.Set, out.Map = by, e.SetName, e.IsDestRegSet
+			return out
 		default:
 			return nil
 		}
@@ -244,13 +254,25 @@ func (r *raiser) lookup() Expr {
 	return nil
 }
 
-// identityField is what a lookup in the map of identities leaves where rules use
-// it.
-func identityField(address Field, register32 uint32) Field {
-	if register32 == register(identityOffset-4) {
-		return SrcCircle4 + address
+// mapped recognises a field that goes through maps, and how many expressions it
+// takes: an address, what nft shows in its place, one or two lookups.
+func (r *raiser) mapped(address *expr.Payload) (f Field, n int) {
+	shown, ok1 := at[*expr.Payload](r, 1)
+	first, ok2 := at[*expr.Lookup](r, 2)
+	if !ok1 || !ok2 || !first.IsDestRegSet || first.DestRegister == 0 {
+		return 0, 0
 	}
-	return SrcIdent4 + address
+	f = fieldOf(address)
+	if second, ok := at[*expr.Lookup](r, 3); ok && second.IsDestRegSet && second.DestRegister != 0 {
+		return SrcGroup4 + f, 4
+	}
+	switch {
+	case first.SetName != identity4 && first.SetName != identity6:
+		return SrcPlace4 + f, 3
+	case registerOffset(shown.DestRegister)-registerOffset(first.DestRegister) == 4:
+		return SrcCircle4 + f, 3
+	}
+	return SrcIdent4 + f, 3
 }
 
 func fieldOf(p *expr.Payload) Field {

@@ -139,7 +139,7 @@ func (d *elementReader) add(a []byte) {
 	}
 	e := parseKey(d.set.Type, key)
 	end := attrU32(a, unix.NFTA_SET_ELEM_FLAGS)&unix.NFT_SET_ELEM_INTERVAL_END != 0
-	if (d.set.Map || d.set.Identity) && !end {
+	if (d.set.Map || d.set.Words > 0) && !end {
 		e.Target = d.target(attr(a, unix.NFTA_SET_ELEM_DATA))
 	}
 	if v := attr(a, unix.NFTA_SET_ELEM_TIMEOUT); len(v) == 8 {
@@ -157,7 +157,7 @@ func (d *elementReader) target(data []byte) uint32 {
 		return i
 	}
 	var i uint32
-	if d.set.Identity {
+	if d.set.Words > 0 {
 		i = uint32(len(d.set.Identities))
 		d.set.Identities = append(d.set.Identities, parseIdentity(attr(data, unix.NFTA_DATA_VALUE)))
 	} else {
@@ -168,15 +168,21 @@ func (d *elementReader) target(data []byte) uint32 {
 	return i
 }
 
-// parseIdentity reads a map's data; one whose words contradict each other is
+// parseIdentity reads a map's data; data whose words contradict each other are
 // nobody's.
-func parseIdentity(data []byte) Identity {
-	if len(data) != 4*identityWords {
+func parseIdentity(data []byte) (id Identity) {
+	n := len(data) / 4
+	if n != identityWords && n != groupWords {
 		return Identity{}
 	}
-	id := Identity{Number: binary.NativeEndian.Uint32(data), Circle: binary.NativeEndian.Uint32(data[4:])}
-	if binary.NativeEndian.Uint32(data[8:]) != id.Number {
-		return Identity{}
+	id.Number = binary.NativeEndian.Uint32(data[4*(n-1):])
+	if n == identityWords {
+		id.Circle = binary.NativeEndian.Uint32(data[4:])
+	}
+	for i, w := range id.words(n) {
+		if binary.NativeEndian.Uint32(data[4*i:]) != w {
+			return Identity{}
+		}
 	}
 	return id
 }
@@ -199,13 +205,15 @@ func parseKey(t SetType, key []byte) (e Elem) {
 	case Addr6, Addr6Service:
 		e.Hi, e.Lo = binary.BigEndian.Uint64(key), binary.BigEndian.Uint64(key[8:])
 		key = key[16:]
-	case Ident, IdentService:
+	case Ident:
 		e.Lo = uint64(binary.NativeEndian.Uint32(key))
-		key = key[4:]
+	case GroupPeer, GroupPeerService:
+		e.Hi, e.Lo = uint64(binary.NativeEndian.Uint32(key)), uint64(binary.NativeEndian.Uint32(key[4:]))
+		key = key[8:]
 	case NFProto:
 		e.Lo = uint64(key[0])
 	}
-	if t == Addr4Service || t == Addr6Service || t == Services || t == IdentService {
+	if t == Addr4Service || t == Addr6Service || t == Services || t == GroupPeerService {
 		e.Service = uint32(key[0])<<16 | uint32(binary.BigEndian.Uint16(key[4:]))
 	}
 	return e

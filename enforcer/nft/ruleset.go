@@ -38,7 +38,7 @@ type Set struct {
 	Name     string
 	Type     SetType
 	Map      bool // elements carry verdicts
-	Identity bool // elements carry identities
+	Words    int  // elements carry identities (3 words) or groups (2 words)
 	Interval bool // elements are Ranges, else Elems
 	Timeout  bool // elements may expire
 	// Size is how many elements the set has room for; 0 leaves that to the kernel,
@@ -49,32 +49,35 @@ type Set struct {
 	// Expires is how long elements of a Timeout set live; 0 for ever.
 	Expires    time.Duration
 	Targets    []Verdict  // what Elem.Target and Range.Target index; for verdict maps
-	Identities []Identity // what Elem.Target indexes; for maps of identities
+	Identities []Identity // what Elem.Target and Range.Target index; for maps of identities and groups
 	Note       string     // for the reader of the text; not part of the content
 }
 
 // Identity is a number for everybody the policies cannot tell apart, and one for
-// the wider circle it belongs to (see circles).
+// the wider circle it belongs to (see circle). In maps of groups it is a group's
+// number alone.
 type Identity struct{ Number, Circle uint32 }
 
 // SetType is what an element is made of.
 type SetType uint8
 
 const (
-	Addr4        SetType = iota // ipv4_addr
-	Addr6                       // ipv6_addr
-	Addr4Service                // ipv4_addr . inet_proto . inet_service
-	Addr6Service                // ipv6_addr . inet_proto . inet_service
-	Services                    // inet_proto . inet_service
-	NFProto                     // nf_proto
-	Tuple4                      // ipv4_addr . inet_service . ipv4_addr . inet_service
-	Tuple6                      // ipv6_addr . inet_service . ipv6_addr . inet_service
-	Ident                       // an identity, as nft's type mark
-	IdentService                // mark . inet_proto . inet_service
+	Addr4            SetType = iota // ipv4_addr
+	Addr6                           // ipv6_addr
+	Addr4Service                    // ipv4_addr . inet_proto . inet_service
+	Addr6Service                    // ipv6_addr . inet_proto . inet_service
+	Services                        // inet_proto . inet_service
+	NFProto                         // nf_proto
+	Tuple4                          // ipv4_addr . inet_service . ipv4_addr . inet_service
+	Tuple6                          // ipv6_addr . inet_service . ipv6_addr . inet_service
+	Ident                           // an identity, circle or group, as nft's type mark
+	GroupPeer                       // mark . mark: a group and a peer's identity or circle
+	GroupPeerService                // mark . mark . inet_proto . inet_service
 )
 
 // Elem is one exact element. Hi and Lo are the address as two big-endian halves;
-// an IPv4 address, an nf_proto or an identity is in Lo alone.
+// an IPv4 address, an nf_proto or an identity is in Lo alone; a group before a peer
+// is in Hi.
 type Elem struct {
 	Hi, Lo  uint64
 	Service uint32 // protocol<<16 | port; 0 when the type has none

@@ -9,16 +9,17 @@ import (
 )
 
 var typeNames = [...]string{
-	Addr4:        "ipv4_addr",
-	Addr6:        "ipv6_addr",
-	Addr4Service: "ipv4_addr . inet_proto . inet_service",
-	Addr6Service: "ipv6_addr . inet_proto . inet_service",
-	Services:     "inet_proto . inet_service",
-	NFProto:      "nf_proto",
-	Tuple4:       "ipv4_addr . inet_service . ipv4_addr . inet_service",
-	Tuple6:       "ipv6_addr . inet_service . ipv6_addr . inet_service",
-	Ident:        "mark",
-	IdentService: "mark . inet_proto . inet_service",
+	Addr4:            "ipv4_addr",
+	Addr6:            "ipv6_addr",
+	Addr4Service:     "ipv4_addr . inet_proto . inet_service",
+	Addr6Service:     "ipv6_addr . inet_proto . inet_service",
+	Services:         "inet_proto . inet_service",
+	NFProto:          "nf_proto",
+	Tuple4:           "ipv4_addr . inet_service . ipv4_addr . inet_service",
+	Tuple6:           "ipv6_addr . inet_service . ipv6_addr . inet_service",
+	Ident:            "mark",
+	GroupPeer:        "mark . mark",
+	GroupPeerService: "mark . mark . inet_proto . inet_service",
 }
 
 // String gives the ruleset in nft's own language. Compiled for text it is a file
@@ -88,8 +89,8 @@ func (t *textWriter) set(s *Set) {
 	switch {
 	case s.Map:
 		kind, value = "map", " : verdict"
-	case s.Identity:
-		kind, value = "map", " : mark . mark . mark"
+	case s.Words > 0:
+		kind, value = "map", " : mark"+strings.Repeat(" . mark", s.Words-1)
 	}
 	t.line(1, "%s %s {", kind, s.Name)
 	t.line(2, "type %s%s", typeNames[s.Type], value)
@@ -127,9 +128,11 @@ func (t *textWriter) element(text, legend string) {
 // legendOf says in words whom an element with an identity is about.
 func (t *textWriter) legendOf(s *Set, e Elem) string {
 	switch {
-	case s.Identity:
+	case s.Words == identityWords:
 		return t.legend[s.Identities[e.Target].Number]
-	case s.Type == Ident || s.Type == IdentService:
+	case s.Type == GroupPeer, s.Type == GroupPeerService:
+		return t.legend[uint32(e.Lo)] + " at " + t.legend[uint32(e.Hi)]
+	case s.Type == Ident:
 		return t.legend[uint32(e.Lo)]
 	}
 	return ""
@@ -140,9 +143,12 @@ func (s *Set) valueText(target uint32) string {
 	switch {
 	case s.Map && int(target) < len(s.Targets):
 		return " : " + s.Targets[target].String()
-	case s.Identity && int(target) < len(s.Identities):
-		id := s.Identities[target]
-		return fmt.Sprintf(" : 0x%08x . 0x%08x . 0x%08x", id.Number, id.Circle, id.Number)
+	case s.Words > 0 && int(target) < len(s.Identities):
+		parts := make([]string, s.Words)
+		for i, w := range s.Identities[target].words(s.Words) {
+			parts[i] = fmt.Sprintf("0x%08x", w)
+		}
+		return " : " + strings.Join(parts, " . ")
 	}
 	return ""
 }
@@ -183,8 +189,10 @@ func (e Elem) text(t SetType) string {
 		return serviceText(e.Service)
 	case Ident:
 		return fmt.Sprintf("0x%08x", e.Lo)
-	case IdentService:
-		return fmt.Sprintf("0x%08x . %s", e.Lo, serviceText(e.Service))
+	case GroupPeer:
+		return fmt.Sprintf("0x%08x . 0x%08x", e.Hi, e.Lo)
+	case GroupPeerService:
+		return fmt.Sprintf("0x%08x . 0x%08x . %s", e.Hi, e.Lo, serviceText(e.Service))
 	case NFProto:
 		if e.Lo == nfprotoIPv6 {
 			return "ipv6"

@@ -134,7 +134,7 @@ func (k *Kernel) lookUpSome(s *Set, elems []Elem) error {
 		}
 		b.unnest()
 	}
-	d := elementReader{set: &Set{Type: s.Type, Map: s.Map, Identity: s.Identity}, targets: map[string]uint32{}}
+	d := elementReader{set: &Set{Type: s.Type, Map: s.Map, Words: s.Words}, targets: map[string]uint32{}}
 	err := k.ask(unix.NFT_MSG_GETSETELEM, unix.NLM_F_ACK, ask, func(a []byte) error {
 		eachAttr(attr(a, unix.NFTA_SET_ELEM_LIST_ELEMENTS), func(_ uint16, e []byte) { d.add(e) })
 		return nil
@@ -171,7 +171,9 @@ func (k *Kernel) listSets(r *Ruleset) (counts map[string]uint32, err error) {
 			Size:     int(attrU32(attr(a, unix.NFTA_SET_DESC), unix.NFTA_SET_DESC_SIZE)),
 		}
 		s.Map = flags&unix.NFT_SET_MAP != 0 && attrU32(a, unix.NFTA_SET_DATA_TYPE) == unix.NFT_DATA_VERDICT
-		s.Identity = flags&unix.NFT_SET_MAP != 0 && !s.Map
+		if flags&unix.NFT_SET_MAP != 0 && !s.Map {
+			s.Words = int(attrU32(a, unix.NFTA_SET_DATA_LEN)) / 4
+		}
 		r.Sets = append(r.Sets, s)
 		if v := attr(a, nftaSetCount); len(v) == 4 {
 			counts[s.Name] = binary.BigEndian.Uint32(v)
