@@ -40,3 +40,81 @@ func RhythmOf(s *EdgeStats, since, until Time) Rhythm {
 	}
 	return Daily
 }
+
+// Rhythms that only the days themselves tell, see RhythmOn.
+const (
+	Nightly  Rhythm = "nightly"   // daily, between 20:00 and 06:00 UTC only
+	Weekly   Rhythm = "weekly"    // on one day of the week
+	MonthEnd Rhythm = "month-end" // around the turn of months only
+	Monthly  Rhythm = "monthly"   // once a month, on about the same day
+)
+
+// RhythmOn classes what was seen on days (UTC, since 1 January 1970, ascending) in
+// hours of the day (bit h for hour h) between since and until. It knows what
+// RhythmOf cannot: weekly, month-end and monthly need three weeks, or two turns of
+// a month, to be told from chance; s says how much was seen on those days.
+func RhythmOn(s *EdgeStats, days []uint32, hours uint32, since, until Time) Rhythm {
+	const night = 0xf0003f // hours 20 to 23 and 0 to 5
+	switch r := RhythmOf(s, since, until); {
+	case r == Daily && hours&^night == 0:
+		return Nightly
+	case r != Occasional && r != Once || len(days) < 2:
+		return r
+	case sameWeekday(days):
+		return Weekly
+	case turnsOfMonths(days) >= 2:
+		return MonthEnd
+	case sameDayOfMonth(days):
+		return Monthly
+	default:
+		return r
+	}
+}
+
+// sameWeekday reports days that lie whole weeks apart, at least three of them in
+// at most twice as many weeks.
+func sameWeekday(days []uint32) bool {
+	for _, d := range days[1:] {
+		if (d-days[0])%7 != 0 {
+			return false
+		}
+	}
+	weeks := (days[len(days)-1]-days[0])/7 + 1
+	return len(days) >= 3 && weeks <= 2*uint32(len(days))
+}
+
+// turnsOfMonths counts the turns of a month that days lie at: the last three days
+// of one and the first four of the next; 0 when one lies elsewhere.
+func turnsOfMonths(days []uint32) int {
+	turns := map[int]bool{}
+	for _, d := range days {
+		t := time.Unix(int64(d)*86400, 0).UTC()
+		switch next := t.AddDate(0, 0, 3); {
+		case t.Day() <= 4:
+			turns[12*t.Year()+int(t.Month())] = true
+		case next.Month() != t.Month():
+			turns[12*next.Year()+int(next.Month())] = true
+		default:
+			return 0
+		}
+	}
+	return len(turns)
+}
+
+// sameDayOfMonth reports at least two days of different months, at least every
+// other month, each within three days of the first one's day of the month: a
+// weekend moves what is due.
+func sameDayOfMonth(days []uint32) bool {
+	first := time.Unix(int64(days[0])*86400, 0).UTC()
+	month := 12*first.Year() + int(first.Month())
+	begin := month
+	for _, d := range days[1:] {
+		t := time.Unix(int64(d)*86400, 0).UTC()
+		m := 12*t.Year() + int(t.Month())
+		if m == month || t.Day() < first.Day()-3 || t.Day() > first.Day()+3 {
+			return false
+		}
+		month = m
+	}
+	return month-begin+1 <= 2*len(days)
+}

@@ -3,7 +3,9 @@ package mapper
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
+	"time"
 
 	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/topology"
@@ -23,6 +25,9 @@ type Difference struct {
 	// Moved are nodes of both maps whose application changed.
 	Moved             []Move   `json:"moved"`
 	NewInfrastructure []string `json:"newInfrastructure"`
+	// Quiet are dependencies that were used so regularly before that their silence
+	// since is no chance; only Since fills it.
+	Quiet []DependencyName `json:"quiet,omitempty"`
 	// Words says it in sentences, most important first.
 	Words []string `json:"words"`
 }
@@ -56,6 +61,47 @@ func Diff(before, after *topology.Map) Difference {
 	d.NewInfrastructure, _ = compareSets(findingNames(before), findingNames(after))
 	d.Words = d.words(after)
 	return d
+}
+
+// Since compares what was seen until a moment with all that was seen: before is the
+// map of the time until since, after the one of all of it, of which before is a
+// part. Nothing can be gone from it; what was regular and fell silent is Quiet.
+func Since(before, after *topology.Map, since flow.Time) Difference {
+	d := Diff(before, after)
+	for i := range before.Graph.Deps {
+		if dep := &before.Graph.Deps[i]; silent(dep.Days, before.Since, since, after.Until) {
+			d.Quiet = append(d.Quiet, DependencyName{before.Graph.Nodes[dep.Client].ID, before.Graph.Nodes[dep.Server].ID, dep.Service})
+		}
+	}
+	d.Quiet = only(d.Quiet, usedSince(after, since), DependencyName.compare)
+	d.Words = d.words(after)
+	return d
+}
+
+// silent reports that a dependency used on so many days between from and since would
+// be silent until then by chance less than once in a hundred times. By Laplace's
+// rule it is used on a day with probability (used+1)/(days+2); days off count for
+// nothing, since many things rest on them.
+func silent(used uint32, from, since, until flow.Time) bool {
+	const oneDay = 24 * 3600 * 1e9
+	days, working := float64(since-from)/oneDay, 0
+	for t := since; t+oneDay <= until+1; t += oneDay {
+		if wd := t.Std().Weekday(); wd != time.Saturday && wd != time.Sunday {
+			working++
+		}
+	}
+	p := min((float64(used)+1)/(days+2), 1)
+	return used > 1 && math.Pow(1-p, float64(working)) < 0.01
+}
+
+func usedSince(m *topology.Map, since flow.Time) []DependencyName {
+	var out []DependencyName
+	for _, dep := range m.Graph.Deps {
+		if dep.Last >= since {
+			out = append(out, DependencyName{m.Graph.Nodes[dep.Client].ID, m.Graph.Nodes[dep.Server].ID, dep.Service})
+		}
+	}
+	return out
 }
 
 func nodeIDs(m *topology.Map) []string {
@@ -175,7 +221,11 @@ func (d *Difference) words(after *topology.Map) []string {
 	count(len(d.NewNodes), "new workload", "new workloads")
 	count(len(d.GoneNodes), "workload not seen any more", "workloads not seen any more")
 	count(len(d.NewDependencies), "new dependency", "new dependencies")
+	if name, n := d.mostOf(after); n > 0 {
+		out[len(out)-1] += fmt.Sprintf(" (%d of them of the scanner %s)", n, name)
+	}
 	count(len(d.GoneDependencies), "dependency not seen any more", "dependencies not seen any more")
+	count(len(d.Quiet), "regular dependency fell silent", "regular dependencies fell silent")
 	for _, n := range d.NewApplications {
 		out = append(out, "new application "+n)
 	}
@@ -185,14 +235,45 @@ func (d *Difference) words(after *topology.Map) []string {
 	return append(out, d.clients(after)...)
 }
 
+// scannerNodes are the ids of what scans: what it reaches is no dependency of an
+// application.
+func scannerNodes(m *topology.Map) map[string]bool {
+	out := map[string]bool{}
+	for _, f := range m.Infrastructure {
+		if f.Kind == KindScanner {
+			out[m.Graph.Nodes[f.Node].ID] = true
+		}
+	}
+	return out
+}
+
+// mostOf is the scanner that most new dependencies are of, and how many.
+func (d *Difference) mostOf(after *topology.Map) (name string, most int) {
+	scans, count := scannerNodes(after), map[string]int{}
+	for _, n := range d.NewDependencies {
+		if scans[n.Client] {
+			count[n.Client]++
+		}
+	}
+	for id, n := range count {
+		if n > most || n == most && id < name {
+			name, most = id, n
+		}
+	}
+	return name, most
+}
+
 // maxClientWords bounds the sentences about single servers.
 const maxClientWords = 10
 
 // clients says which servers gained clients, the most important first.
 func (d *Difference) clients(after *topology.Map) []string {
 	at := indexNodes(&after.Graph)
-	gained := map[string]map[string]bool{}
+	gained, scans := map[string]map[string]bool{}, scannerNodes(after)
 	for _, n := range d.NewDependencies {
+		if scans[n.Client] {
+			continue
+		}
 		if gained[n.Server] == nil {
 			gained[n.Server] = map[string]bool{}
 		}

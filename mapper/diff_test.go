@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -96,5 +97,37 @@ func TestPathAndNeighbourhood(t *testing.T) {
 	}
 	if got := mapper.Neighbourhood(m, 0, 2, 0); slices.Contains(got, 4) {
 		t.Error("went through infrastructure")
+	}
+}
+
+// What was new and what fell silent since a moment, of one estate: a scanner's finds
+// are told apart, a dependency that missed a day is not silent.
+func TestSinceTellsWhatIsNewAndWhatFellSilent(t *testing.T) {
+	day := func(n int) flow.Time { return flow.TimeOf(time.Date(2026, 11, 2+n, 0, 0, 0, 0, time.UTC)) } // 2 November is a Monday
+	edge := func(client, server string, first, last, days int) flow.Edge {
+		e := seen(ip("%s", client), ip("%s", server), 0, 443)
+		e.First, e.Last, e.Days = day(first), day(last), uint32(days)
+		return e
+	}
+	regular, fresh := edge("10.0.0.1", "10.0.0.9", 0, 20, 15), edge("10.0.0.2", "10.0.0.9", 15, 20, 4)
+	stopped, rare := edge("10.0.0.3", "10.0.0.9", 0, 13, 12), edge("10.0.0.4", "10.0.0.9", 0, 9, 3)
+	ref := build(t, mapper.Input{Since: day(0), Until: day(21), Edges: []flow.Edge{regular, fresh, stopped, rare}})
+	project := func(until flow.Time, edges ...flow.Edge) *topology.Map {
+		m, err := mapper.Project(ref, mapper.Input{Since: day(0), Until: until, Edges: edges}, mapper.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	d := mapper.Since(project(day(14), regular, stopped, rare), project(day(21), regular, fresh, stopped, rare), day(14))
+	tls := flow.Service{Proto: flow.TCP, Port: 443}
+	want := mapper.Difference{
+		NewNodes:        []string{"10.0.0.2"},
+		NewDependencies: []mapper.DependencyName{{Client: "10.0.0.2", Server: "10.0.0.9", Service: tls}},
+		Quiet:           []mapper.DependencyName{{Client: "10.0.0.3", Server: "10.0.0.9", Service: tls}},
+		Words:           []string{"1 new workload", "1 new dependency", "1 regular dependency fell silent", "10.0.0.9 gained a client: 10.0.0.2"},
+	}
+	if diff := cmp.Diff(want, d); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

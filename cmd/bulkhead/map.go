@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 
@@ -59,17 +61,28 @@ func writeMap(w io.Writer, m *topology.Map, members, byRole bool) error {
 	return table(w, []string{"CLIENT", "SERVER", "SERVICES", "FLOWS", "LAST SEEN"}, edgeRows(edges))
 }
 
+// applicationRows lists applications by priority, then name; those that shared
+// infrastructure and people's machines make stand after them.
 func applicationRows(m *topology.Map, members bool) [][]string {
-	var rows [][]string
-	for i := range m.Applications {
-		app := &m.Applications[i]
-		var roles []string
-		for r := range m.Roles {
-			if int(m.Roles[r].App) == i {
-				roles = append(roles, fmt.Sprintf("%s×%d", m.Roles[r].Name, len(m.Roles[r].Members)))
-			}
+	order := make([]int, len(m.Applications))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(x, y int) int {
+		a, b := &m.Applications[x], &m.Applications[y]
+		return cmp.Or(cmp.Compare(bit(a.Infrastructure != ""), bit(b.Infrastructure != "")), cmp.Compare(b.Priority, a.Priority),
+			cmp.Compare(a.Name, b.Name), cmp.Compare(a.Env, b.Env))
+	})
+	roles := make([][]string, len(m.Applications))
+	for _, r := range m.Roles {
+		if r.App >= 0 {
+			roles[r.App] = append(roles[r.App], fmt.Sprintf("%s×%d", r.Name, len(r.Members)))
 		}
-		rows = append(rows, []string{app.Name, app.Env, app.Priority.String(), fmt.Sprint(len(app.Members)), strings.Join(roles, ", ")})
+	}
+	var rows [][]string
+	for _, i := range order {
+		app := &m.Applications[i]
+		rows = append(rows, []string{app.Name, app.Env, app.Priority.String(), fmt.Sprint(len(app.Members)), strings.Join(roles[i], ", ")})
 		if !members {
 			continue
 		}
@@ -78,6 +91,13 @@ func applicationRows(m *topology.Map, members bool) [][]string {
 		}
 	}
 	return rows
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func infrastructureRows(m *topology.Map) [][]string {

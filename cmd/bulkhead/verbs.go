@@ -13,7 +13,7 @@ type phase struct {
 func phases(a *app) []phase {
 	return []phase{
 		{"discover", "Discover: who talks to whom, over what", []*cobra.Command{
-			importCmd(a), senseCmd(a), discoverCmd(a), exportersCmd(a), inventoryCmd(a), mapCmd(a), changesCmd(a), pathCmd(a), labelsCmd(a), infrastructureCmd(a), groupsCmd(a),
+			importCmd(a), senseCmd(a), discoverCmd(a), exportersCmd(a), inventoryCmd(a), mapCmd(a), changesCmd(a), rhythmsCmd(a), pathCmd(a), labelsCmd(a), infrastructureCmd(a), groupsCmd(a),
 		}},
 		{"design", "Design: what may stay, and why", []*cobra.Command{
 			recommendCmd(a), decideCmd(a), tightenCmd(a), policyCmd(a), simulateCmd(a), readinessCmd(a), reachCmd(a), exportCmd(a),
