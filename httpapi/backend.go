@@ -71,6 +71,8 @@ type RecommendQuery struct {
 	Window
 	Level policy.Level
 	Scope policy.Selector // empty: the whole estate
+	// Base builds on the policies people saved; Recommendation.Changes says how.
+	Base bool
 }
 
 // ReachQuery asks how far From could reach.

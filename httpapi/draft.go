@@ -76,6 +76,7 @@ type advised struct {
 type adviceKey struct {
 	Window
 	level policy.Level
+	base  bool
 }
 
 // adviceCache keeps the recommendations made last. The zero value is ready; safe
@@ -113,7 +114,7 @@ func (c *adviceCache) forget() {
 
 // advise asks the backend for a recommendation over m, or remembers the answer.
 func (s *server) advise(ctx context.Context, m *topology.Map, q RecommendQuery) (*policy.Recommendation, error) {
-	key := adviceKey{q.Window, q.Level}
+	key := adviceKey{q.Window, q.Level, q.Base}
 	if rec := s.advices.get(m, key, s.Now()); rec != nil {
 		return rec, nil
 	}

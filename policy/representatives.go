@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -33,7 +34,7 @@ func Examples(parties []Party, sets ...*Set) []Example {
 		if len(parties) == 0 {
 			all = append(all, madeUp(s)...)
 		}
-		all = append(all, outsiders(s)...)
+		all = append(all, outsiders(s, parties)...)
 	}
 	vocabularies := make([]*vocabulary, len(sets))
 	for i, s := range sets {
@@ -128,9 +129,14 @@ func expand(s Selector) []topology.Labels {
 	return out
 }
 
-// outsiders are addresses of the networks, prefixes and domains a set names.
-func outsiders(s *Set) []Example {
+// outsiders are addresses of the networks, prefixes and domains a set names. An
+// address that one of the parties has is no stranger's.
+func outsiders(s *Set, parties []Party) []Example {
 	internet := Internet()
+	known := make(map[netip.Addr]bool, len(parties))
+	for i := range parties {
+		known[parties[i].Addr.Unmap()] = true
+	}
 	out := []Example{{Name: "the internet", Party: Party{Addr: internet.Prefixes[len(internet.Prefixes)/2].Addr()}}}
 	for name := range usedNetworks(s) {
 		n := s.Network(name)
@@ -146,6 +152,7 @@ func outsiders(s *Set) []Example {
 	}
 	eachPeer(s, func(pe *Peer) {
 		switch {
+		case pe.Prefix.IsValid() && pe.Prefix.IsSingleIP() && known[pe.Prefix.Addr()]:
 		case pe.Prefix.IsValid():
 			out = append(out, Example{Name: pe.Prefix.String(), Party: Party{Addr: pe.Prefix.Masked().Addr()}})
 		case pe.Domain != "":

@@ -19,7 +19,7 @@ type breakKey struct {
 // answered to them.
 func (s *replay) ask(probes []flow.Probe) {
 	e := newEstate(s.m)
-	s.asked = &draft{estate: e, opt: Options{Level: policy.ServiceLevel}, concerns: e.concerns(probes, policy.ServiceLevel),
+	s.asked = &draft{estate: e, opt: Options{Level: policy.ServiceLevel}, concerns: e.concerns(probes),
 		names: map[string]bool{}, named: map[appKey]string{}}
 	s.asked.written, s.asked.ranges = e.services(s.asked.concerns)
 	s.decisions = make([]string, len(s.m.Graph.Deps))

@@ -22,11 +22,12 @@ type groupDep struct {
 // none, because nothing would be blocked.
 type judge struct {
 	*estate
-	level   policy.Level
 	window  time.Duration
-	scanner []bool                       // per node
-	people  []bool                       // per application
+	scanner []bool // per node
+	people  *people
 	clean   map[groupDep]*flow.EdgeStats // what nodes that are not scanners did
+	uses    map[habit]int                // server groups that a client group uses a service of, regularly
+	gives   map[habit]int                // client groups that a server group gives a service to, regularly
 	found   map[sweep]int                // different groups a scanner found a service at
 	failed  map[sweep]uint64             // its attempts that found none
 }
@@ -48,11 +49,11 @@ func (j *judge) swept(s sweep) bool { return j.failed[s] >= minMissed || j.found
 
 // concerns returns one concern per dependency of the map.
 //
-// Below the level of workloads, what a scanner does is judged with its group: a
-// rule for its role allows it whatever is said here.
-func (e *estate) concerns(probes []flow.Probe, level policy.Level) []policy.Concern {
+// What a scanner looked for is put before a person even where the rules of its
+// role allow it.
+func (e *estate) concerns(probes []flow.Probe) []policy.Concern {
 	deps := e.m.Graph.Deps
-	j := &judge{estate: e, level: level, window: e.m.Until.Sub(e.m.Since), scanner: e.scanners(probes), people: e.peoples(),
+	j := &judge{estate: e, window: e.m.Until.Sub(e.m.Since), scanner: e.scanners(probes), people: e.people(),
 		clean: map[groupDep]*flow.EdgeStats{}, found: map[sweep]int{}, failed: map[sweep]uint64{}}
 	j.countSweeps(probes)
 	for i := range deps {
@@ -66,6 +67,7 @@ func (e *estate) concerns(probes []flow.Probe, level policy.Level) []policy.Conc
 		}
 		j.clean[k].Merge(d.EdgeStats)
 	}
+	j.countHabits()
 	out := make([]policy.Concern, len(deps))
 	for i := range deps {
 		if e.groups[e.groupOf[deps[i].Server]].app >= 0 {
@@ -116,11 +118,7 @@ func (j *judge) concern(d *topology.Dependency) policy.Concern {
 func (j *judge) ask(d *topology.Dependency) policy.Concern {
 	clean := j.clean[j.groupDep(d)]
 	if j.scanner[d.Client] && j.swept(sweep{d.Client, d.Service}) {
-		support := clean
-		if j.level == policy.WorkloadLevel {
-			support = &d.EdgeStats
-		}
-		if support == nil || support.Flows < 3 {
+		if d.Flows < 3 {
 			return policy.ConcernScanner
 		}
 	}
@@ -128,11 +126,13 @@ func (j *judge) ask(d *topology.Dependency) policy.Concern {
 	switch {
 	case looksReversed(d):
 		return policy.ConcernReversed
+	case j.m.Graph.Nodes[d.Client].Kind == topology.NodeNAT:
+		return policy.ConcernNAT
 	case !client.inside && j.riskyFromOutside(d, client):
 		return policy.ConcernVendor
 	case client.inside && client.app < 0 && j.infra[d.Client] == "" && j.priority(d.Server) >= topology.PriorityHigh && !j.member(d):
 		return policy.ConcernUnlabelled
-	case j.betweenWorkstations(d, client, server):
+	case j.betweenWorkstations(d):
 		return policy.ConcernWorkstation
 	}
 	if c := j.crossing(d, client, server); c != none {
@@ -141,7 +141,7 @@ func (j *judge) ask(d *topology.Dependency) policy.Concern {
 	if clean == nil {
 		clean = &d.EdgeStats
 	}
-	if j.oneOff(d, clean) {
+	if j.oneOff(d, clean) && !j.inCharacter(d) {
 		return policy.ConcernOneOff
 	}
 	return none
@@ -173,11 +173,11 @@ func (j *judge) member(d *topology.Dependency) bool {
 
 // betweenWorkstations is the way malware spreads: file shares and remote control
 // among machines that people sit at.
-func (j *judge) betweenWorkstations(d *topology.Dependency, client, server *group) bool {
+func (j *judge) betweenWorkstations(d *topology.Dependency) bool {
 	if !is(d.Service, administrative|fileSharing) || d.Service.Proto != flow.TCP || serves(j.infra[d.Server]) {
 		return false
 	}
-	return client.workstation() && server.workstation() || client.app >= 0 && client.app == server.app && j.people[client.app]
+	return j.desk(d.Client) && j.desk(d.Server)
 }
 
 // crossing judges traffic from a lower environment to a higher one, infrastructure
@@ -207,6 +207,38 @@ func (j *judge) oneOff(d *topology.Dependency, seen *flow.EdgeStats) bool {
 		return false
 	}
 	return is(d.Service, administrative) || !atMonthEnd(seen.First)
+}
+
+// habit is what a group does with a service, whomever with.
+type habit struct {
+	group   int32
+	service flow.Service
+}
+
+// minHabit is with how many other groups a group has to do something on more than
+// one day for doing it once with another to be no news.
+const minHabit = 3
+
+func (j *judge) countHabits() {
+	j.uses, j.gives = map[habit]int{}, map[habit]int{}
+	for k, s := range j.clean {
+		if s.Days > 1 && s.Flows > 2 {
+			j.uses[habit{k.client, k.service}]++
+			j.gives[habit{k.server, k.service}]++
+		}
+	}
+}
+
+// inCharacter reports that a dependency seen once is of a kind seen all the time: a
+// client group that uses the service of many, or a server group that gives it to
+// many. Administration is a habit only of what is there to administer.
+func (j *judge) inCharacter(d *topology.Dependency) bool {
+	k := j.groupDep(d)
+	uses := j.uses[habit{k.client, k.service}] >= minHabit
+	if is(d.Service, administrative) {
+		return uses && j.infra[d.Client] != "" && !j.scanner[d.Client]
+	}
+	return uses || j.gives[habit{k.server, k.service}] >= minHabit
 }
 
 // atMonthEnd reports the last two days of a month and the first.

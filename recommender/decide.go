@@ -139,10 +139,11 @@ var concernWords = map[policy.Concern]string{
 	policy.ConcernReversed:    "The port is one that clients are given, and nothing strong says who asked: the direction may be the wrong way round.",
 	policy.ConcernUnlabelled:  "Nobody has said what the client is, and the server is one of the most important.",
 	policy.ConcernWorkstation: "File shares and remote control between machines people sit at are how an intruder moves.",
+	policy.ConcernNAT:         "The client's address is shared by many machines behind address translation: which of them asked is not known, and a rule lets all of them in.",
 	policy.ConcernUnproven:    "Somebody tried it and a policy stopped it, or would have; nobody saw it answered.",
 }
 
-var concernList = []policy.Concern{policy.ConcernVendor, policy.ConcernUnlabelled, policy.ConcernScanner, policy.ConcernAdmin, policy.ConcernCrossEnv,
+var concernList = []policy.Concern{policy.ConcernVendor, policy.ConcernUnlabelled, policy.ConcernNAT, policy.ConcernScanner, policy.ConcernAdmin, policy.ConcernCrossEnv,
 	policy.ConcernCleartext, policy.ConcernWorkstation, policy.ConcernOneOff, policy.ConcernUnproven, policy.ConcernReversed}
 
 func concernOrder(c policy.Concern) int { return slices.Index(concernList, c) }

@@ -40,7 +40,7 @@ func (d *draft) networks(set *policy.Set) []topology.Network {
 	}
 	for i := range d.m.Graph.Nodes {
 		n := &d.m.Graph.Nodes[i]
-		if name := networkName(n.Name); n.Kind == topology.NodeNetwork && want[name] {
+		if name := networkName(n.Name); (n.Kind == topology.NodeNetwork || n.Kind == topology.NodeNAT) && want[name] {
 			take(topology.Network{Name: name, Prefixes: d.addrPrefixes(int32(i)), Labels: n.Labels},
 				fmt.Sprintf("network %s is not in the inventory: it holds the %s seen, and may be larger", name, plural(len(n.Addrs), "host")))
 		}

@@ -182,7 +182,7 @@ func (e *estate) nodePeers(id string) []policy.Peer {
 	switch n.Kind {
 	case topology.NodeInternet:
 		return []policy.Peer{{Network: policy.InternetName}}
-	case topology.NodeNetwork:
+	case topology.NodeNetwork, topology.NodeNAT:
 		if d, ok := strings.CutPrefix(id, domainPrefix); ok {
 			return []policy.Peer{{Domain: d}, {Domain: "*." + d}}
 		}

@@ -25,7 +25,7 @@ func Propose(m *topology.Map, probes []flow.Probe, seen []policy.Violation, opt 
 	}
 	opt.Scope = nil
 	e := newEstate(m)
-	d := &draft{estate: e, opt: opt, concerns: e.concerns(probes, opt.Level), rec: &policy.Recommendation{Level: opt.Level, Since: m.Since, Until: m.Until}}
+	d := &draft{estate: e, opt: opt, concerns: e.concerns(probes), rec: &policy.Recommendation{Level: opt.Level, Since: m.Since, Until: m.Until}}
 	stopped := d.stopped(seen)
 	d.skip = func(dep int32) bool { return stopped[d.triple(dep)] == 0 }
 	if err := d.write(); err != nil {

@@ -30,7 +30,7 @@ func Readiness(m *topology.Map, probes []flow.Probe, incidence []flow.Incidence,
 		horizon = DefaultHorizon
 	}
 	e := newEstate(m)
-	d := &draft{estate: e, opt: Options{Level: policy.ServiceLevel}, concerns: e.concerns(probes, policy.ServiceLevel)}
+	d := &draft{estate: e, opt: Options{Level: policy.ServiceLevel}, concerns: e.concerns(probes)}
 	d.written, d.ranges = e.services(d.concerns)
 	d.names, d.named = map[string]bool{}, map[appKey]string{}
 	seen := d.sightings(incidence)

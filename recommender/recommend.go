@@ -34,7 +34,7 @@ type Options struct {
 // draft. Dependencies that a person must decide are in Decisions, not in the set.
 func Recommend(m *topology.Map, probes []flow.Probe, opt Options) (*policy.Recommendation, error) {
 	e := newEstate(m)
-	d := &draft{estate: e, opt: opt, concerns: e.concerns(probes, opt.Level), rec: &policy.Recommendation{Level: opt.Level, Since: m.Since, Until: m.Until}}
+	d := &draft{estate: e, opt: opt, concerns: e.concerns(probes), rec: &policy.Recommendation{Level: opt.Level, Since: m.Since, Until: m.Until}}
 	if err := d.write(); err != nil {
 		return nil, fmt.Errorf("recommend at level %s: %w", opt.Level, err)
 	}
@@ -61,6 +61,7 @@ func (d *draft) write() error {
 	}
 	d.rec.Decisions = d.decisions()
 	d.allowDecided(set)
+	d.hold(set)
 	set.Networks = d.networks(set)
 	set = set.Normal()
 	if err := set.Validate(); err != nil {

@@ -28,9 +28,9 @@ func TestRecommendOnTheEstate(t *testing.T) {
 		maxRules int
 		maxLeaks int
 	}{
-		{policy.Ringfence, 180, 25},
-		{policy.Tier, 110, 60},
-		{policy.ServiceLevel, 190, 2},
+		{policy.Ringfence, 180, 0},
+		{policy.Tier, 120, 0},
+		{policy.ServiceLevel, 190, 0},
 		{policy.WorkloadLevel, 260, 0},
 	} {
 		rec, err := recommender.Recommend(m, probes, recommender.Options{Level: c.level, Networks: e.Inventory(true).Networks})

@@ -31,7 +31,7 @@ func (d *draft) newReuse() *reuse {
 	if d.opt.Base == nil || len(d.opt.Base.Policies) == 0 {
 		return nil
 	}
-	r := &reuse{d: d, base: d.opt.Base.Normal(), own: make([]*policy.Policy, len(d.apps)),
+	r := &reuse{d: d, base: released(d.opt.Base, d.opt.Answers).Normal(), own: make([]*policy.Policy, len(d.apps)),
 		behind: map[ruleID][]int32{}, before: map[ruleID]policy.Rule{}, added: map[ruleID]bool{}, extents: map[string][]int32{}}
 	r.e = policy.NewEvaluator(anyProcess(r.base).AtStage(policy.Enforce))
 	r.ids = identify(r.e, d.m)

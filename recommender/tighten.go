@@ -29,12 +29,18 @@ func Tighten(m *topology.Map, probes []flow.Probe, from, to policy.Level, opt Op
 	return out, nil
 }
 
-// Workloads are the inside nodes of a map as policies see them.
+// Workloads are the inside nodes of a map as policies see them, one party for each
+// address.
 func Workloads(m *topology.Map) []policy.Party {
 	var out []policy.Party
 	for i := range m.Graph.Nodes {
 		if m.Graph.Nodes[i].Inside() {
-			out = append(out, PartyOf(m, int32(i)))
+			p := PartyOf(m, int32(i))
+			out = append(out, p)
+			for _, a := range m.Graph.Nodes[i].Addrs[min(1, len(m.Graph.Nodes[i].Addrs)):] {
+				p.Addr = a
+				out = append(out, p)
+			}
 		}
 	}
 	return out

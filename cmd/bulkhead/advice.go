@@ -26,6 +26,11 @@ func (b *backend) Recommend(ctx context.Context, q httpapi.RecommendQuery) (*pol
 	if opt.Answers, err = b.s.answers(ctx); err != nil {
 		return nil, err
 	}
+	if q.Base {
+		if opt.Base, _, err = b.s.savedPolicies(ctx); err != nil {
+			return nil, httpapi.Errorf(httpapi.CodeInvalid, "%v", err)
+		}
+	}
 	return recommender.Recommend(m, probes, opt)
 }
 
