@@ -40,7 +40,7 @@ type fleetSource struct {
 const bundleLife = time.Hour
 
 // Contents implements controller.Source.
-func (f *fleetSource) Contents(ctx context.Context, hosts []controller.Host) (map[string]*controller.Content, error) {
+func (f *fleetSource) Contents(ctx context.Context, hosts []controller.Host, lines []netip.AddrPort) (map[string]*controller.Content, error) {
 	set, networks, err := f.b.s.livePolicies(ctx)
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (f *fleetSource) Contents(ctx context.Context, hosts []controller.Host) (ma
 	if err != nil {
 		return nil, err
 	}
-	from, err := fingerprint(set.Hash(), networks, members, hosts, f.b.s.app.cfg.Controller.Confirm)
+	from, err := fingerprint(set.Hash(), networks, members, hosts, lines, f.b.s.app.cfg.Controller.Confirm)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (f *fleetSource) Contents(ctx context.Context, hosts []controller.Host) (ma
 	if from == f.from {
 		return f.contents, nil
 	}
-	f.contents = f.make(set, networks, withHosts(members, hosts), hosts)
+	f.contents = f.make(set, networks, withHosts(members, hosts), hosts, lines)
 	f.from = from
 	return f.contents, nil
 }
@@ -71,14 +71,15 @@ func fingerprint(parts ...any) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-func (f *fleetSource) make(set *policy.Set, networks []topology.Network, members []topology.Member, hosts []controller.Host) map[string]*controller.Content {
+func (f *fleetSource) make(set *policy.Set, networks []topology.Network, members []topology.Member,
+	hosts []controller.Host, lines []netip.AddrPort) map[string]*controller.Content {
 	out := map[string]*controller.Content{}
 	change := set.Hash()
 	ws := hostWorkloads(members)
 	behind := withAgents(ws, members, hosts)
 	for i := range hosts {
 		h := &hosts[i]
-		target := nft.Host{Name: h.Name, Mode: nft.ModeHost, Networks: networks, Workloads: ws}
+		target := nft.Host{Name: h.Name, Mode: nft.ModeHost, Networks: networks, Workloads: ws, Controllers: lines}
 		if h.Role == fleet.Gateway {
 			target.Mode, target.Workloads = nft.ModeGateway, behind
 		} else {
@@ -98,6 +99,7 @@ func (f *fleetSource) content(h *controller.Host, set *policy.Set, target nft.Ho
 		return &controller.Content{Err: err}
 	}
 	b := bundle.Make(h.Name, own, target, f.b.s.app.cfg.Controller.Confirm)
+	b.Again = h.Again
 	digest, err := b.Digest()
 	if err != nil {
 		return &controller.Content{Err: err}

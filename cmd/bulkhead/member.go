@@ -69,7 +69,7 @@ func (a *app) runMember(ctx context.Context, id *link.Identity) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	k, err := nft.Open(0)
+	k, err := nft.OpenOwner(0)
 	if err != nil {
 		return fmt.Errorf("%s: %w", verbOf(id.Role()), err)
 	}
@@ -132,7 +132,7 @@ func (m *memberRun) tasks() ([]task.Task, error) {
 	}
 	if m.app.cfg.Agent.Flows && m.id.Role() == fleet.Agent {
 		tasks = append(tasks, task.After(restored, task.Again("connections", m.self.trouble("connections"), func() task.Task {
-			return watch.NewDiscovery(watch.DiscoveryOptions{Sensor: name}, m.queue)
+			return watch.NewDiscovery(watch.DiscoveryOptions{Sensor: name, CPUShare: 0.1, Process: watch.NewProcesses(0).Of}, m.queue)
 		})))
 	}
 	served, err := m.metrics()

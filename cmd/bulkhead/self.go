@@ -125,8 +125,14 @@ func (s *selfReport) local(set *policy.Set, host *nft.Host) (err error) {
 			return err
 		}
 	}
-	host.Controllers, err = s.controllers()
-	return err
+	lines, err := s.controllers()
+	if err != nil {
+		return err
+	}
+	host.Controllers = append(slices.Clone(host.Controllers), lines...)
+	slices.SortFunc(host.Controllers, netip.AddrPort.Compare)
+	host.Controllers = slices.Compact(host.Controllers)
+	return nil
 }
 
 // controllers are where the controller is. When its name cannot be resolved, it is

@@ -30,6 +30,8 @@ type Bundle struct {
 	Target  nft.Host  `json:"target"` // who is there, for compiling
 	// Confirm says who confirms the change: ByReach or ByOperator.
 	Confirm string `json:"confirm,omitempty"`
+	// Again counts an operator's requests to try once more what the host took back.
+	Again uint64 `json:"again,omitempty"`
 }
 
 // Who confirms a change that newly enforces something. Everything else needs no

@@ -115,6 +115,9 @@ func (k *Keeper) Offer(ctx context.Context, data []byte) error {
 	if err != nil {
 		return k.refuse(0, err)
 	}
+	if done, err := k.passOver(b); done {
+		return err
+	}
 	if k.opts.Enforcer.Status().Pending != nil {
 		return fmt.Errorf("bundle %d: %w", b.Serial, ErrBusy)
 	}
@@ -125,16 +128,38 @@ func (k *Keeper) Offer(ctx context.Context, data []byte) error {
 	if err != nil {
 		return k.refuse(b.Serial, err)
 	}
-	next := kept{Seen: b.Serial, Serial: b.Serial, Version: v.Number}
+	next := kept{Seen: b.Serial, Serial: b.Serial, Version: v.Number, Hash: b.Hash, Again: b.Again}
 	if !v.Deadline.IsZero() {
 		k.mu.Lock()
 		next = k.kept
 		k.mu.Unlock()
 		next.Seen, next.Refusal = b.Serial, nil
-		next.Pending = &pending{Serial: b.Serial, Version: v.Number, Confirm: b.Confirm, Deadline: v.Deadline}
+		next.Pending = &pending{Serial: b.Serial, Version: v.Number, Hash: b.Hash, Again: b.Again, Confirm: b.Confirm, Deadline: v.Deadline}
 	}
 	k.opts.Log.Info("bundles: applied", "bundle", b.Serial, "version", v.Number, "unconfirmed", !v.Deadline.IsZero())
 	return k.keep(next)
+}
+
+// passOver takes note of a bundle without applying it, when its policies were taken
+// back here or the table was taken away by hand, and no operator has asked for
+// another try since.
+func (k *Keeper) passOver(b *Bundle) (done bool, err error) {
+	released := k.Held().Released
+	k.mu.Lock()
+	next := k.kept
+	k.mu.Unlock()
+	r := next.Refusal
+	switch {
+	case released && b.Again <= next.Again:
+	case r != nil && r.RolledBack && r.Hash == b.Hash && b.Again <= r.Again:
+		again := *r
+		again.Serial = b.Serial
+		next.Refusal = &again
+	default:
+		return false, nil
+	}
+	next.Seen = b.Serial
+	return true, k.keep(next)
 }
 
 // apply turns a bundle into a change of the enforcer's.

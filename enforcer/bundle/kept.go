@@ -18,6 +18,8 @@ type kept struct {
 	Seen    uint64   `json:"seen"`    // highest bundle taken
 	Serial  uint64   `json:"serial"`  // bundle that is confirmed; 0 for none
 	Version int      `json:"version"` // the enforcer's version it became
+	Hash    string   `json:"hash"`    // of its policies
+	Again   uint64   `json:"again,omitempty"`
 	Pending *pending `json:"pending,omitempty"`
 	Refusal *Refusal `json:"refusal,omitempty"`
 }
@@ -25,6 +27,8 @@ type kept struct {
 type pending struct {
 	Serial    uint64    `json:"serial"`
 	Version   int       `json:"version"`
+	Hash      string    `json:"hash"`
+	Again     uint64    `json:"again,omitempty"`
 	Confirm   string    `json:"confirm"`
 	Deadline  time.Time `json:"deadline"`
 	Unreached string    `json:"unreached,omitempty"` // why the controller could not be reached
@@ -36,6 +40,10 @@ type Refusal struct {
 	Time       time.Time `json:"time"`
 	Why        string    `json:"why"`
 	RolledBack bool      `json:"rolledBack,omitempty"` // it was in force and taken back
+	// Hash is of the policies that were taken back, Again their Bundle.Again: the same do
+	// not come back because somebody's address has changed.
+	Hash  string `json:"hash,omitempty"`
+	Again uint64 `json:"again,omitempty"`
 }
 
 // Held says what a host has of what it was sent.
@@ -68,9 +76,9 @@ func (k *Keeper) Held() Held {
 // host, or the watch over the change, went back, or somebody applied a file.
 func (k *Keeper) replaced(now kept, by *enforcer.Version) *Refusal {
 	if by.Number < now.Version || by.Host.MonitorOnly {
-		return k.takenBack(now.Serial, now.Version, "")
+		return k.takenBack(now, now.Serial, now.Version, "")
 	}
-	return &Refusal{Serial: now.Serial, Time: k.opts.Now(), RolledBack: true,
+	return &Refusal{Serial: now.Serial, Time: k.opts.Now(), RolledBack: true, Hash: now.Hash, Again: now.Again,
 		Why: fmt.Sprintf("%s applied something else on the host: %s", by.Author, by.Reason)}
 }
 
@@ -85,9 +93,10 @@ func (k *Keeper) settle(ctx context.Context) error {
 	switch {
 	case p != nil && st.Confirmed != nil && st.Confirmed.Number == p.Version:
 		k.opts.Log.Info("bundles: confirmed", "bundle", p.Serial)
-		return k.keep(kept{Seen: now.Seen, Serial: p.Serial, Version: p.Version})
+		return k.keep(kept{Seen: now.Seen, Serial: p.Serial, Version: p.Version, Hash: p.Hash, Again: p.Again})
 	case p != nil && (st.Pending == nil || st.Pending.Number != p.Version):
-		now.Pending, now.Refusal = nil, k.takenBack(p.Serial, p.Version, p.Unreached)
+		gone := kept{Hash: p.Hash, Again: p.Again}
+		now.Pending, now.Refusal = nil, k.takenBack(gone, p.Serial, p.Version, p.Unreached)
 		return k.keep(now)
 	case p != nil && p.Confirm != ByOperator:
 		return k.confirmByReach(ctx, p)
@@ -98,7 +107,7 @@ func (k *Keeper) settle(ctx context.Context) error {
 }
 
 // takenBack says why a version is no longer in force, in the journal's words.
-func (k *Keeper) takenBack(serial uint64, version int, unreached string) *Refusal {
+func (k *Keeper) takenBack(gone kept, serial uint64, version int, unreached string) *Refusal {
 	why := "it was taken back"
 	steps, err := k.opts.Enforcer.Journal()
 	if err != nil {
@@ -113,7 +122,7 @@ func (k *Keeper) takenBack(serial uint64, version int, unreached string) *Refusa
 		why += "; under it the controller could not be reached: " + unreached
 	}
 	k.opts.Log.Warn("bundles: taken back", "bundle", serial, "version", version, "why", why)
-	return &Refusal{Serial: serial, Time: k.opts.Now(), Why: why, RolledBack: true}
+	return &Refusal{Serial: serial, Time: k.opts.Now(), Why: why, RolledBack: true, Hash: gone.Hash, Again: gone.Again}
 }
 
 // reachTimeout bounds one try to reach the controller.

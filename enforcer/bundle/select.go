@@ -99,8 +99,9 @@ func Make(name string, set *policy.Set, host nft.Host, confirm string) Bundle {
 func (b *Bundle) Digest() (string, error) {
 	text, err := json.Marshal(struct {
 		Host, Hash, Policy, Confirm string
+		Again                       uint64
 		Target                      nft.Host
-	}{b.Host, b.Hash, b.Policy, b.Confirm, b.Target})
+	}{b.Host, b.Hash, b.Policy, b.Confirm, b.Again, b.Target})
 	if err != nil {
 		return "", fmt.Errorf("bundle for %s: %w", b.Host, err)
 	}

@@ -360,6 +360,13 @@ func (c *compiler) addSet(s Set) {
 	c.out.Sets = append(c.out.Sets, s)
 }
 
+// addSetOnce adds a set unless it is there.
+func (c *compiler) addSetOnce(s Set) {
+	if !c.sets[s.Name] {
+		c.addSet(s)
+	}
+}
+
 func (c *compiler) addChain(ch Chain) {
 	c.chains[ch.Name] = true
 	c.out.Chains = append(c.out.Chains, ch)

@@ -108,11 +108,9 @@ func (c *compiler) lose(format string, args ...any) {
 // meet what is about the others.
 func (c *compiler) always(side policy.Direction, dispatch []Rule) {
 	ret := Verdict{Code: Return}
-	var first []Rule
-	if side == policy.Outbound {
-		first = c.controllers()
-	} else {
-		first = c.networkRules("breakglass", c.set.BreakGlass, side, nil, ret)
+	first := c.controllers() // at the server's end too: of a controller behind a gateway, or on this host
+	if side == policy.Inbound {
+		first = append(first, c.networkRules("breakglass", c.set.BreakGlass, side, nil, ret)...)
 	}
 	var plain []policy.Service
 	for i := range c.set.AlwaysAllowed {
@@ -176,11 +174,11 @@ func (c *compiler) controllers() (rules []Rule) {
 		}
 	}
 	if len(v4) > 0 {
-		c.addSet(Set{Name: "controllers4", Type: Addr4Service, Elems: v4})
+		c.addSetOnce(Set{Name: "controllers4", Type: Addr4Service, Elems: v4})
 		rules = append(rules, Rule{Lookup{By: []Field{DstAddr4, Proto, DstPort}, Set: "controllers4"}, Verdict{Code: Return}})
 	}
 	if len(v6) > 0 {
-		c.addSet(Set{Name: "controllers6", Type: Addr6Service, Elems: v6})
+		c.addSetOnce(Set{Name: "controllers6", Type: Addr6Service, Elems: v6})
 		rules = append(rules, Rule{Lookup{By: []Field{DstAddr6, Proto, DstPort}, Set: "controllers6"}, Verdict{Code: Return}})
 	}
 	return rules

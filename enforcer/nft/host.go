@@ -33,7 +33,8 @@ type Host struct {
 	Networks []topology.Network
 	// Domains are the names addresses are known by, for rules that name domains.
 	Domains map[string][]netip.Addr
-	// Controllers may always be reached from this host.
+	// Controllers may always be reached, from this host and through this gateway: no
+	// policy cuts an agent's line.
 	Controllers []netip.AddrPort
 	// Cgroups resolves Rule.Process to where its sockets are, in ModeHost. Nil
 	// where the kernel cannot match a socket's cgroup.

@@ -49,7 +49,7 @@ func (p *policies) set(host, text string) {
 	p.text[host] = text
 }
 
-func (p *policies) Contents(_ context.Context, hosts []controller.Host) (map[string]*controller.Content, error) {
+func (p *policies) Contents(_ context.Context, hosts []controller.Host, _ []netip.AddrPort) (map[string]*controller.Content, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	out := map[string]*controller.Content{}

@@ -63,7 +63,7 @@ func (s *Server) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	contents, err := s.opts.Source.Contents(ctx, s.members(enrolled))
+	contents, err := s.opts.Source.Contents(ctx, s.members(enrolled), s.ends())
 	if err != nil {
 		return err
 	}
@@ -179,16 +179,24 @@ func Sights(dir string) (map[string]fleet.Sight, error) {
 	return out, nil
 }
 
-func (s *Server) rolloutFile() string { return filepath.Join(s.opts.Dir, "rollout.json") }
+// standing is what a controller keeps besides its hosts.
+type standing struct {
+	Rollout Rollout
+	Lines   []netip.AddrPort
+}
+
+func (s *Server) standingFile() string { return filepath.Join(s.opts.Dir, "standing.json") }
 
 func (s *Server) load() error {
 	if err := os.MkdirAll(s.opts.Dir, 0o700); err != nil {
 		return err
 	}
-	if text, err := os.ReadFile(s.rolloutFile()); err == nil {
-		if err := json.Unmarshal(text, &s.rollout); err != nil {
-			return fmt.Errorf("%s: %w", s.rolloutFile(), err)
+	if text, err := os.ReadFile(s.standingFile()); err == nil {
+		var kept standing
+		if err := json.Unmarshal(text, &kept); err != nil {
+			return fmt.Errorf("%s: %w", s.standingFile(), err)
 		}
+		s.rollout, s.lines = kept.Rollout, kept.Lines
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -214,15 +222,15 @@ func (s *Server) save() error {
 	for _, name := range slices.Sorted(maps.Keys(s.hosts)) {
 		sights[name] = s.hosts[name].Sight
 	}
-	rollout := s.rollout
+	kept := standing{s.rollout, s.lines}
 	s.mu.Unlock()
 	text, err := json.Marshal(sights)
 	if err == nil {
 		err = replace(sightsFile(s.opts.Dir), text)
 	}
 	if err == nil {
-		if text, err = json.Marshal(rollout); err == nil {
-			err = replace(s.rolloutFile(), text)
+		if text, err = json.Marshal(kept); err == nil {
+			err = replace(s.standingFile(), text)
 		}
 	}
 	if err != nil {

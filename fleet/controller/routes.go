@@ -113,6 +113,7 @@ func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request, e *fleet.Enro
 	}
 	now := s.opts.Now()
 	from, _, _ := net.SplitHostPort(r.RemoteAddr)
+	s.reached(r)
 	s.mu.Lock()
 	h := s.host(e.Name)
 	moved := !sameAddrs(h.Beat.Addrs, beat.Addrs) || beat.Seen > h.Wanted || h.Beat.Serial == 0 || h.Beat.Released != beat.Released
@@ -157,7 +158,8 @@ func (s *Server) bundle(w http.ResponseWriter, r *http.Request, e *fleet.Enrolme
 		case <-late.C:
 			w.WriteHeader(http.StatusNoContent)
 			return
-		case <-r.Context().Done():
+		case <-r.Context().Done(): // the host left, or this controller stops
+			w.WriteHeader(http.StatusNoContent)
 			return
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"time"
@@ -42,8 +43,9 @@ type Content struct {
 // Source knows what hosts shall enforce.
 type Source interface {
 	// Contents answers for each host, by name. It returns the same map as long as
-	// nothing has changed.
-	Contents(ctx context.Context, hosts []Host) (map[string]*Content, error)
+	// nothing has changed. lines are where hosts have reached this controller: no policy
+	// may cut them.
+	Contents(ctx context.Context, hosts []Host, lines []netip.AddrPort) (map[string]*Content, error)
 }
 
 // ErrRefused: the sink will never take these rows.
@@ -111,6 +113,7 @@ type Server struct {
 	hosts   map[string]*host
 	dirty   bool // hosts differ from the file
 	rollout Rollout
+	lines   []netip.AddrPort // of this controller's own addresses; sorted
 }
 
 // Listen opens the socket and the state; Run serves.

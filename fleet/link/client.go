@@ -51,7 +51,7 @@ type client struct {
 
 // Bounds of a request that is not a long poll.
 const (
-	dialTimeout    = 10 * time.Second
+	dialTimeout    = 5 * time.Second
 	requestTimeout = 30 * time.Second
 	maxAnswer      = 256 << 20 // a bundle's own bound
 )
