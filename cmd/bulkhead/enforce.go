@@ -122,7 +122,7 @@ func (e *enforcing) staged(set *policy.Set) (*policy.Set, error) {
 func hostWorkloads(members []topology.Member) []nft.Workload {
 	ws := make([]nft.Workload, len(members))
 	for i, m := range members {
-		ws[i] = nft.Workload{ID: m.ID, Labels: m.Labels, Addrs: m.Addrs}
+		ws[i] = nft.Workload{ID: m.ID, Labels: m.Labels, Addrs: m.Addrs, Scope: m.Scope, Backends: m.Backends}
 	}
 	return ws
 }

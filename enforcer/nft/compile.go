@@ -64,6 +64,8 @@ func Compile(set *policy.Set, host Host) (Ruleset, error) {
 	}
 	c.out.Reports, c.out.Names = map[string]Report{}, map[uint32]string{}
 	c.number()
+	host.Workloads = c.claims(host.Workloads)
+	c.hidden()
 	prefixes := append(c.terms.prefixes(), set.BreakGlass...)
 	var err error
 	if c.dir, err = newDirectory(&host, prefixes, c.terms.keys); err != nil {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/topology"
 )
 
@@ -55,6 +56,10 @@ type Workload struct {
 	ID     string
 	Labels topology.Labels
 	Addrs  []netip.Addr
+	// Scope is the address space of the addresses; 0 is the common one.
+	Scope flow.Scope `json:",omitempty"`
+	// Backends are, for a virtual address, the workloads behind it.
+	Backends []string `json:",omitempty"`
 	// Agent says that the workload has an agent of its own, which judges its end of
 	// every flow and knows the process. A gateway then leaves to it what depends on the
 	// process, and what is only monitored; see docs/decisions/091.
@@ -67,10 +72,10 @@ func HostOf(inv *topology.Inventory, at time.Time) Host {
 	h := Host{Networks: inv.Networks, Workloads: make([]Workload, 0, len(inv.Workloads))}
 	for i := range inv.Workloads {
 		w := &inv.Workloads[i]
-		v := Workload{ID: w.ID, Labels: w.Labels}
+		v := Workload{ID: w.ID, Labels: w.Labels, Backends: w.Backends}
 		for _, a := range w.Addresses {
 			if (a.From.IsZero() || !a.From.After(at)) && (a.To.IsZero() || at.Before(a.To)) {
-				v.Addrs = append(v.Addrs, a.Addr.Unmap())
+				v.Addrs, v.Scope = append(v.Addrs, a.Addr.Unmap()), a.Scope
 			}
 		}
 		h.Workloads = append(h.Workloads, v)
