@@ -165,7 +165,11 @@ func (t *Table) packet(p *capture.Packet, l *lookup) uint32 {
 	if e == nil || !e.has(inUse) || !e.key.equals(&l.key) {
 		e = t.find(&l.key, l.hash) // an earlier packet of the batch may have changed that
 	}
-	if l.mark != 0 && t.sights.slot(l.mark).of(l.mark) && !t.o.CountCopies && t.sights.again(p, l.mark) {
+	judged := another
+	if l.mark != 0 && t.sights.slot(l.mark).of(l.mark) && !t.o.CountCopies {
+		judged = t.sights.verdict(p, l.mark)
+	}
+	if judged == copyOf {
 		if e != nil {
 			e.seenOn |= 1 << min(p.Interface, 15)
 		}
@@ -198,6 +202,10 @@ func (t *Table) packet(p *capture.Packet, l *lookup) uint32 {
 		}
 	}
 	t.count(e, p, l.side)
+	if judged == repeated && t.stats.Drops[flow.DropDuplicate] > 0 {
+		t.stats.Drops[flow.DropDuplicate]-- // the one before was no copy
+		t.count(e, p, l.side)
+	}
 	return e.packets[l.side]
 }
 

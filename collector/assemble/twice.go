@@ -35,25 +35,28 @@ type sights struct {
 	pairs         [64]pair
 }
 
-// sight is a packet that was counted: 32 bits of its mark, 11 of the place, one for
-// having been seen again, and 20 of the time in units of 2^17 ns, 131 µs, which come
-// round after 137 s. 0 is none.
+// sight is a packet that was counted: 32 bits of its mark, 10 of the place, two for
+// what came of it, and 20 of the time in units of 2^17 ns, 131 µs, which come round
+// after 137 s. 0 is none.
 type sight uint64
 
-const seenAgain sight = 1 << 20
+const (
+	seenAgain    sight = 1 << 20 // and the second sight was taken for a copy, or for telling
+	sentRepeated sight = 1 << 21 // a third showed that it is sent so
+)
 
 func seen(mark uint64, via uint16, at flow.Time) sight {
-	return sight(mark&0xffffffff00000000 | uint64(via)<<21 | uint64(at>>17)&0xfffff)
+	return sight(mark&0xffffffff00000000 | uint64(via)<<22 | uint64(at>>17)&0xfffff)
 }
 
 func (x sight) of(mark uint64) bool { return uint32(x>>32) == uint32(mark>>32) }
-func (x sight) via() uint16         { return uint16(x >> 21 & 0x7ff) }
+func (x sight) via() uint16         { return uint16(x >> 22 & 0x3ff) }
 
 // age is the time since x in its units; a time before x is a large one.
 func (x sight) age(now flow.Time) uint32 { return (uint32(now>>17) - uint32(x)) & 0xfffff }
 
-// place condenses where p was seen to 11 bits.
-func place(p *capture.Packet) uint16 { return p.Via() >> 5 }
+// place condenses where p was seen to 10 bits.
+func place(p *capture.Packet) uint16 { return p.Via() >> 6 }
 
 // pair is two places of which one shows what the other shows.
 type pair struct {
@@ -81,50 +84,67 @@ func mark(p *capture.Packet, k *key, side int) uint64 {
 
 func (s *sights) slot(mark uint64) *sight { return &s.slots[mark>>2&uint64(len(s.slots)-1)] }
 
-// again reports whether p, whose mark is in the table, is the packet that was
-// counted: seen again in the same place, or in another.
-func (s *sights) again(p *capture.Packet, mark uint64) bool {
-	x := *s.slot(mark)
+// verdict is what a packet is whose like was counted.
+type verdict uint8
+
+const (
+	another  verdict = iota // a packet of its own
+	copyOf                  // the packet that was counted
+	repeated                // one of its own, and so was the one taken for a copy before
+)
+
+// plainAge and numberedAge are the windows in the units of a sight.
+const (
+	plainAge    = uint32(plainWindow >> 17)
+	numberedAge = uint32(sameWindow >> 17)
+	historyAge  = uint32(otherWindow >> 17) // for what came of a numbered packet
+)
+
+// verdict decides what p is, whose mark is in the table.
+func (s *sights) verdict(p *capture.Packet, mark uint64) verdict {
+	x := s.slot(mark)
 	via, age := place(p), x.age(p.Time)
 	if via != x.via() {
 		const either = uint32(otherWindow >> 17) // interfaces' packets come out of order
 		if (age+either)&0xfffff > 2*either || !p.Numbered() && (p.Broadcast || p.Dst.IsGroup()) {
-			return false // other networks have the same announcements
+			return another // other networks have the same announcements
 		}
 		s.prove(via, x.via(), p.Time)
-		return true
+		return copyOf
 	}
-	if !p.Numbered() {
-		return age <= plainAge && s.plainAgain(p, mark)
+	switch {
+	case age <= plainAge, age <= numberedAge && p.Numbered():
+		return s.samePlace(p, x)
+	case age <= historyAge && p.Numbered() && *x&seenAgain != 0: // none of its number was sent for that long
+		return s.samePlace(p, x)
 	}
-	if age > uint32(sameWindow>>17) {
-		return false
-	}
-	s.judge(p, 1)
-	return true
+	return another
 }
 
-// plainAge is plainWindow in the units of a sight.
-const plainAge = uint32(plainWindow >> 17)
-
-// plainAgain judges a packet without a number that equals the last. A mirror shows
-// each packet of a connection twice and none more often; acknowledgements (RFC 5681
-// §2) and datagrams repeat, and say nothing.
-func (s *sights) plainAgain(p *capture.Packet, mark uint64) bool {
-	if s.mirrored() {
-		s.judge(p, 1)
-		return true
-	}
-	x := s.slot(mark)
+// samePlace judges a packet that equals one counted a moment ago. A mirror shows
+// each packet twice; a third time says that it is sent so, as generators do. Without
+// numbers it must be known that packets pass twice, and acknowledgements (RFC 5681
+// §2) and datagrams, which repeat, do not teach that.
+func (s *sights) samePlace(p *capture.Packet, x *sight) verdict {
+	certain := p.Numbered() || s.mirrored()
 	switch {
-	case !telling(p):
-	case *x&seenAgain == 0:
+	case *x&sentRepeated != 0:
+		return another
+	case *x&seenAgain != 0:
+		s.judged, s.twice = 0, 0
+		*x |= sentRepeated
+		if certain {
+			return repeated
+		}
+		return another
+	case certain || telling(p):
 		s.judge(p, 1)
-		*x |= seenAgain
-	default:
-		s.judged, s.twice = 0, 0 // a third time: it is sent so
+		*x = seen(uint64(*x), x.via(), p.Time) | seenAgain
 	}
-	return false
+	if certain {
+		return copyOf
+	}
+	return another
 }
 
 // mirrored reports whether packets usually pass twice here: a quarter of what says
@@ -149,11 +169,11 @@ func (t *Table) copied(e *entry, p *capture.Packet, l *lookup) bool {
 // keep remembers a packet that is counted.
 func (s *sights) keep(p *capture.Packet, mark uint64, via uint16) {
 	x := s.slot(mark)
-	again := sight(0)
-	if x.of(mark) && x.age(p.Time) <= plainAge {
-		again = *x & seenAgain
+	history := sight(0)
+	if age := x.age(p.Time); x.of(mark) && x.via() == via && (age <= plainAge || p.Numbered() && age <= historyAge) {
+		history = *x & (seenAgain | sentRepeated)
 	}
-	*x = seen(mark, via, p.Time) | again
+	*x = seen(mark, via, p.Time) | history
 	if s.twice > 0 {
 		s.judge(p, 0)
 	}

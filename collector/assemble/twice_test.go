@@ -51,6 +51,16 @@ func TestAPacketSeenAgainInOnePlaceCountsOnce(t *testing.T) {
 			t.Errorf("%s: %d counted, want %d", tt.name, got, tt.want)
 		}
 	}
+	var generated []*capture.Packet
+	for _, gap := range []time.Duration{50 * time.Microsecond, 3 * ms, 3300 * time.Microsecond} {
+		for i := range 300 { // three packets in turn, again and again
+			generated = append(generated, sight(flow.UDP, 0, numbered(uint64(i%3)), time.Duration(i)*gap, 0))
+		}
+		if got := counted(t, generated...); got != 300 {
+			t.Errorf("%d of 300 packets of a generator counted, %v apart", got, gap)
+		}
+		generated = nil
+	}
 	pure := func(after time.Duration) *capture.Packet {
 		p := sight(flow.TCP, flow.ACK, plain(1), after, 0)
 		p.Payload = nil
