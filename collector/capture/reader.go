@@ -172,12 +172,12 @@ func (r *Reader) fill(n int) ([]byte, error) {
 	}
 	r.base += int64(r.start)
 	rest := copy(r.buf, r.buf[r.start:r.end])
-	if n > len(r.buf) {
-		r.buf = append(make([]byte, 0, n+blockSize), r.buf[:rest]...)
-		r.buf = r.buf[:cap(r.buf)]
-	}
 	r.start, r.end = 0, rest
 	for r.end < n && !r.atEOF {
+		if r.end == len(r.buf) { // as far as there is something to put there: lengths may lie
+			more := min(2*len(r.buf), n+blockSize)
+			r.buf = append(make([]byte, 0, more), r.buf[:r.end]...)[:more]
+		}
 		m, err := r.in.Read(r.buf[r.end:])
 		r.end += m
 		switch {
