@@ -10,7 +10,7 @@ for pkg in $(go list ./...); do
   dir=$(go list -f '{{.Dir}}' "$pkg")
   for target in $(grep -hoE '^func (Fuzz[A-Za-z0-9_]+)' "$dir"/*_test.go 2>/dev/null | awk '{print $2}' | sort -u); do
     echo "== $pkg $target"
-    if go test -run '^$' -fuzz "^${target}\$" -fuzztime "$time" "$pkg" 2>&1 | tee "$log"; then
+    if go test -run '^$' -fuzz "^${target}\$" -fuzztime "$time" -fuzzminimizetime 200x "$pkg" 2>&1 | tee "$log"; then
       continue
     fi
     if grep -q 'context deadline exceeded' "$log" && ! grep -q 'Failing input written' "$log"; then
