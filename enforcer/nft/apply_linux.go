@@ -105,6 +105,7 @@ func (k *Kernel) change(ctx context.Context, c Changes, want *Ruleset, generatio
 	}
 	for i, part := range parts {
 		b := newBatch(generation + uint32(i))
+		b.expect(part)
 		if hold == makeAnew {
 			b.table(unix.NFT_MSG_DELTABLE, 0, false)
 		}

@@ -3,6 +3,7 @@ package nft
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/nftables/expr"
@@ -30,6 +31,24 @@ func newBatch(generation uint32) *batch {
 		b.u32(unix.NFNL_BATCH_GENID, generation)
 	}
 	return b
+}
+
+// expect makes room for the elements of changes, so that the buffer is not copied
+// again and again as it grows.
+func (b *batch) expect(c Changes) {
+	n := 1 << 16
+	for i := range c.Elements {
+		e := &c.Elements[i]
+		size := 16 + int(setKey[e.Set.Type].length) // key and three attributes
+		switch {
+		case e.Set.Words > 0:
+			size += 8 + 4*e.Set.Words
+		case e.Set.Map:
+			size += 64
+		}
+		n += (len(e.Add)+len(e.Del))*size + (len(e.AddRanges)+len(e.DelRanges))*2*size
+	}
+	b.buf = slices.Grow(b.buf, n)
 }
 
 // finish asks for one acknowledgement, on the last message, and ends the

@@ -14,6 +14,7 @@ import (
 	"github.com/bulkhead/bulkhead/enforcer/netlab"
 	"github.com/bulkhead/bulkhead/internal/testenv"
 	"github.com/bulkhead/bulkhead/policy"
+	"github.com/bulkhead/bulkhead/topology"
 )
 
 // many makes an estate whose gateway ruleset has about n elements: applications
@@ -21,10 +22,14 @@ import (
 // ruleset for text twice as many.
 func many(n int) (*policy.Set, Host) {
 	set := &policy.Set{AlwaysAllowed: policy.DefaultAlwaysAllowed()}
-	host := Host{Mode: ModeGateway}
+	host := Host{Mode: ModeGateway, Workloads: make([]Workload, 0, n+n/50)}
+	same := map[string]topology.Labels{} // shared, as an inventory's are
 	add := func(id, role, app string, i int) {
+		if same[role+app] == nil {
+			same[role+app] = labels("role", role, "app", app)
+		}
 		a := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
-		host.Workloads = append(host.Workloads, Workload{ID: id, Labels: labels("role", role, "app", app), Addrs: []netip.Addr{a}})
+		host.Workloads = append(host.Workloads, Workload{ID: id, Labels: same[role+app], Addrs: []netip.Addr{a}})
 	}
 	add("monitor", "monitor", "ops", 1)
 	next := 2

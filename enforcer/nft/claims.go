@@ -13,19 +13,11 @@ import (
 // an address that two address spaces use is two workloads' to a kernel that knows
 // one. Rules on such addresses would be rules on somebody else.
 func (c *compiler) claims(list []Workload) []Workload {
-	scopes := map[netip.Addr]flow.Scope{}
-	torn := map[netip.Addr]bool{}
-	for i := range list {
-		for _, a := range list[i].Addrs {
-			if s, known := scopes[a.Unmap()]; known && s != list[i].Scope {
-				torn[a.Unmap()] = true
-			}
-			scopes[a.Unmap()] = list[i].Scope
-		}
-	}
-	if len(torn) == 0 && !slices.ContainsFunc(list, func(w Workload) bool { return len(w.Backends) > 0 }) {
+	plain := func(w Workload) bool { return w.Scope == 0 && len(w.Backends) == 0 }
+	if !slices.ContainsFunc(list, func(w Workload) bool { return !plain(w) }) {
 		return list
 	}
+	torn := inTwoSpaces(list)
 	out := make([]Workload, 0, len(list))
 	for _, w := range list {
 		if len(w.Backends) > 0 {
@@ -45,6 +37,20 @@ func (c *compiler) claims(list []Workload) []Workload {
 		}
 	}
 	return out
+}
+
+// inTwoSpaces finds the addresses that are held in more than one address space.
+func inTwoSpaces(list []Workload) map[netip.Addr]bool {
+	scopes, torn := map[netip.Addr]flow.Scope{}, map[netip.Addr]bool{}
+	for i := range list {
+		for _, a := range list[i].Addrs {
+			if s, known := scopes[a.Unmap()]; known && s != list[i].Scope {
+				torn[a.Unmap()] = true
+			}
+			scopes[a.Unmap()] = list[i].Scope
+		}
+	}
+	return torn
 }
 
 // spokenOf reports whether a selector past draft matches the workload.

@@ -82,8 +82,9 @@ func newDirectory(h *Host, prefixes []netip.Prefix, keys map[string]bool) (*dire
 	}
 	d.cut(prefixes, h.Networks)
 	names := namesByAddr(h.Domains)
-	seen := make(map[netip.Addr]string, len(h.Workloads))
-	for _, w := range byID(h.Workloads) {
+	list := byID(h.Workloads)
+	seen := make(map[netip.Addr]int32, len(list)) // index in list
+	for i, w := range list {
 		known := d.labelClass(w.Labels)
 		kind := kindKey{labels: known.number, place: min(slices.Index(h.Self, w.ID), 1)}
 		if w.Agent && h.Mode == ModeGateway {
@@ -92,12 +93,12 @@ func newDirectory(h *Host, prefixes []netip.Prefix, keys map[string]bool) (*dire
 		for _, a := range w.Addrs {
 			a = a.Unmap()
 			if other, dup := seen[a]; dup {
-				if other == w.ID {
+				if list[other].ID == w.ID {
 					continue
 				}
-				return nil, fmt.Errorf("compile: address %s is held by %q and %q", a, other, w.ID)
+				return nil, fmt.Errorf("compile: address %s is held by %q and %q", a, list[other].ID, w.ID)
 			}
-			seen[a] = w.ID
+			seen[a] = int32(i)
 			d.add(kind, a, policy.Party{Addr: a, Labels: known.labels, Workload: true, Domains: names[a]})
 		}
 	}

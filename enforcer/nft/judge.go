@@ -218,6 +218,13 @@ func (c *compiler) identityMaps() {
 		{Name: identity6, Type: Addr6, Words: identityWords, Note: "whom the policies take an address for"},
 	}
 	any := false
+	var known [2]int
+	for _, id := range c.dir.exact {
+		known[0], known[1] = known[0]+len(id.v4), known[1]+len(id.v6)
+	}
+	for i := range maps {
+		maps[i].Elems = make([]Elem, 0, known[i])
+	}
 	for _, id := range c.dir.exact {
 		value := Identity{Number: id.number}
 		if k := id.circle; k != nil && k.used {
@@ -247,7 +254,6 @@ func (s *Set) identify(addrs []Elem, value Identity) {
 	}
 	target := uint32(len(s.Identities))
 	s.Identities = append(s.Identities, value)
-	s.Elems = slices.Grow(s.Elems, len(addrs))
 	for _, a := range addrs {
 		a.Target = target
 		s.Elems = append(s.Elems, a)
