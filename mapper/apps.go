@@ -148,14 +148,24 @@ func (w *work) ties() []tie {
 		cNode, sNode int32
 		days         uint32
 	}
-	var uses []use
-	longest := uint32(1)
-	for i := range w.deps {
+	tied := func(i int32) bool {
 		d := &w.deps[i]
 		c, s := w.role[d.Client], w.role[d.Server]
-		if c < 0 || s < 0 || c == s || w.infra[d.Client] >= 0 || w.infra[d.Server] >= 0 || w.passing(int32(i)) {
+		return c >= 0 && s >= 0 && c != s && w.infra[d.Client] < 0 && w.infra[d.Server] < 0 && !w.passing(i)
+	}
+	n := 0
+	for i := range w.deps {
+		if tied(int32(i)) {
+			n++
+		}
+	}
+	uses, longest := make([]use, 0, n), uint32(1)
+	for i := range w.deps {
+		if !tied(int32(i)) {
 			continue
 		}
+		d := &w.deps[i]
+		c, s := w.role[d.Client], w.role[d.Server]
 		uses = append(uses, use{tie{client: c, server: s, service: w.service[i], flows: d.Flows}, d.Client, d.Server, d.Days})
 		longest = max(longest, d.Days)
 	}

@@ -118,6 +118,10 @@ type work struct {
 	role    []int32 // per node, role group, -1 for outside
 	roles   int     // number of role groups
 	people  []bool  // per role group: machines of people
+	// Buffers that are used again.
+	uses    []peerUse
+	reached []int32
+	scratch []end
 	app     []int32 // per role group, application, -1 for none
 	apps    int
 }

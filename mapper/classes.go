@@ -51,8 +51,11 @@ func (w *work) findClasses() ([]int32, int) {
 			count++
 		}
 	}
+	var arena []uint64
 	for round := range maxRounds {
-		next, nextCount := agglomerate(w.classFeatures(class, round > 0))
+		var features [][]uint64
+		features, arena = w.classFeatures(class, round > 0, arena)
+		next, nextCount := agglomerate(features)
 		same := samePartition(class, next)
 		class, count = next, nextCount
 		if same {
@@ -62,10 +65,13 @@ func (w *work) findClasses() ([]int32, int) {
 	return class, count
 }
 
-// classFeatures lists each node's behaviours, sorted and distinct.
-func (w *work) classFeatures(class []int32, withPeers bool) [][]uint64 {
+// classFeatures lists each node's behaviours, sorted and distinct, in arena, which
+// is made when it is nil and returned.
+func (w *work) classFeatures(class []int32, withPeers bool, arena []uint64) ([][]uint64, []uint64) {
 	features := make([][]uint64, len(w.nodes))
-	arena := make([]uint64, 0, 2*len(w.deps)+2*len(w.nodes))
+	if arena = arena[:0]; arena == nil {
+		arena = make([]uint64, 0, 2*len(w.deps)+2*len(w.nodes))
+	}
 	peer := func(i int32) int32 {
 		if withPeers || !w.nodes[i].Inside() {
 			return class[i]
@@ -85,7 +91,7 @@ func (w *work) classFeatures(class []int32, withPeers bool) [][]uint64 {
 		arena = arena[:start+len(f)]
 		features[i] = f[:len(f):len(f)]
 	}
-	return features
+	return features, arena
 }
 
 // appendBehaviour appends the keys of what node i serves and uses.

@@ -52,9 +52,14 @@ func buildGraph(in *Input, opt Options) *graphBuilder {
 		deps:    make([]topology.Dependency, 0, len(in.Edges)),
 	}
 	b.domains = domainsOf(in, opt, func(a netip.Addr) bool { return b.isInside(flow.Party{Addr: a}) })
+	var last flow.Party // edges come sorted by client: most have the one before
+	c, known := int32(0), false
 	for i := range in.Edges {
 		e := &in.Edges[i]
-		c, s := b.node(e.Client, e.Last), b.node(e.Server, e.Last)
+		if !known || e.Client != last || e.Client.Workload == 0 {
+			c, last, known = b.node(e.Client, e.Last), e.Client, true
+		}
+		s := b.node(e.Server, e.Last)
 		if c != s {
 			b.deps = append(b.deps, topology.Dependency{Client: c, Server: s, Service: e.Service, EdgeStats: e.EdgeStats})
 		}

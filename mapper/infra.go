@@ -45,9 +45,9 @@ type reach struct {
 	service flow.Service
 	peers   int
 	classes int
-	total   int // classes there are, this node's own left out
-	pooled  int // classes that this node's whole class reaches so
-	of      []int32
+	total   int   // classes there are, this node's own left out
+	pooled  int   // classes that this node's whole class reaches so
+	of, to  int32 // the classes reached are work.reached[of:to]
 }
 
 // share is the part of all classes reached, by the node's class together:
@@ -73,7 +73,7 @@ func (w *work) pool(rs []reach) {
 		if all[k] == nil {
 			all[k] = map[int32]bool{}
 		}
-		for _, c := range rs[i].of {
+		for _, c := range w.reached[rs[i].of:rs[i].to] {
 			all[k][c] = true
 		}
 	}
@@ -83,8 +83,8 @@ func (w *work) pool(rs []reach) {
 		if 2*r.classes < r.pooled {
 			r.pooled = r.classes
 		}
-		r.of = nil
 	}
+	w.reached = nil
 }
 
 // findInfrastructure fills m.Infrastructure and w.infra from what nodes serve, how
@@ -155,16 +155,18 @@ func (w *work) reaches() []reach {
 	return out
 }
 
+// peerUse is one use of a node's service, or of a service by it.
+type peerUse struct {
+	service flow.Service
+	class   int32
+	peer    int32
+}
+
 func (w *work) appendReaches(out []reach, i int32, dir uint64, total int) []reach {
-	type use struct {
-		service flow.Service
-		class   int32
-		peer    int32
-	}
-	var uses []use
+	uses := w.uses[:0]
 	add := func(d, peer int32) {
 		if w.nodes[peer].Inside() && !w.passing(d) {
-			uses = append(uses, use{w.service[d], w.class[peer], peer})
+			uses = append(uses, peerUse{w.service[d], w.class[peer], peer})
 		}
 	}
 	if dir == asServer {
@@ -177,12 +179,13 @@ func (w *work) appendReaches(out []reach, i int32, dir uint64, total int) []reac
 			add(d, w.deps[d].Server)
 		}
 	}
-	slices.SortFunc(uses, func(a, b use) int {
+	w.uses = uses
+	slices.SortFunc(uses, func(a, b peerUse) int {
 		return cmp.Or(a.service.Compare(b.service), cmp.Compare(a.class, b.class), cmp.Compare(a.peer, b.peer))
 	})
 	for k, u := range uses {
 		if k == 0 || uses[k-1].service != u.service {
-			out = append(out, reach{node: i, dir: dir, service: u.service, total: total})
+			out = append(out, reach{node: i, dir: dir, service: u.service, total: total, of: int32(len(w.reached)), to: int32(len(w.reached))})
 		}
 		r := &out[len(out)-1]
 		if k == 0 || uses[k-1] != u {
@@ -190,7 +193,8 @@ func (w *work) appendReaches(out []reach, i int32, dir uint64, total int) []reac
 		}
 		if (r.peers == 1 || uses[k-1].class != u.class) && u.class != w.class[i] {
 			r.classes++
-			r.of = append(r.of, u.class)
+			w.reached = append(w.reached, u.class)
+			r.to++
 		}
 	}
 	return out

@@ -24,7 +24,11 @@ type end struct {
 type doings struct {
 	ends    []end
 	start   []int32 // first end of a group, -1 for none
+	serve   []int32 // first end of a group as server; where its ends end when it is none
+	end     []int32 // where the ends of a group end
 	members []int32 // size of the group, at its root
+	// given are the services of each group, distinct; few, however many use it.
+	given [][]flow.Service
 }
 
 // observe sums the dependencies of nodes that are not infrastructure with peers
@@ -33,7 +37,8 @@ type doings struct {
 // application they belong to. A dependency weighs the square root of its flows,
 // so that neither a chatty service nor a rare one decides alone.
 func (g *grouping) observe() *doings {
-	d := &doings{ends: make([]end, 0, len(g.deps))}
+	d := &doings{ends: g.scratch[:0]}
+	defer func() { g.scratch = d.ends }() // what follows keeps nothing of it
 	add := func(i int32, dir uint64, dep, peer int32) {
 		if g.setAside(peer) || g.class[i] == g.class[peer] || g.passing(dep) {
 			return
@@ -93,6 +98,30 @@ func (d *doings) merge(sets *disjoint) {
 		out = append(out, e)
 	}
 	d.ends = out
+	d.bound(n)
+}
+
+// bound finds where each group's ends as server begin and end, and what services
+// they are.
+func (d *doings) bound(groups int) {
+	d.serve, d.end, d.given = make([]int32, groups), make([]int32, groups), make([][]flow.Service, groups)
+	var arena []flow.Service
+	for from := 0; from < len(d.ends); {
+		group, to := d.ends[from].group, from
+		for to < len(d.ends) && d.ends[to].group == group && d.ends[to].dir == asClient {
+			to++
+		}
+		d.serve[group] = int32(to)
+		first := len(arena)
+		for ; to < len(d.ends) && d.ends[to].group == group; to++ {
+			s := d.ends[to].service
+			if n := len(arena); (n == first || arena[n-1] != s) && !slices.Contains(arena[first:], s) {
+				arena = append(arena, s)
+			}
+		}
+		d.given[group], d.end[group] = arena[first:len(arena):len(arena)], int32(to)
+		from = to
+	}
 }
 
 // setAside reports nodes that do not tell applications apart.
@@ -164,38 +193,19 @@ func (d *doings) alike(x, y int32, bar float64) bool {
 // serveOtherThings reports two groups that both serve somebody and have no
 // service in common: two parts of an application, however alike they behave.
 func (d *doings) serveOtherThings(x, y int32) bool {
-	a, b := d.services(x), d.services(y)
+	a, b := d.given[x], d.given[y]
 	if len(a) == 0 || len(b) == 0 {
 		return false
 	}
 	return !slices.ContainsFunc(a, func(s flow.Service) bool { return slices.Contains(b, s) })
 }
 
-// services lists what a group serves; few, however many use it.
-func (d *doings) services(group int32) []flow.Service {
-	var out []flow.Service
-	for _, e := range d.serving(group) {
-		if n := len(out); (n == 0 || out[n-1] != e.service) && !slices.Contains(out, e.service) {
-			out = append(out, e.service)
-		}
-	}
-	return out
-}
-
 // serving are a group's ends as server.
 func (d *doings) serving(group int32) []end {
-	from := d.start[group]
-	if from < 0 {
+	if d.start[group] < 0 {
 		return nil
 	}
-	for from < int32(len(d.ends)) && d.ends[from].group == group && d.ends[from].dir == asClient {
-		from++
-	}
-	to := from
-	for to < int32(len(d.ends)) && d.ends[to].group == group {
-		to++
-	}
-	return d.ends[from:to]
+	return d.ends[d.serve[group]:d.end[group]]
 }
 
 func (g *grouping) bar(x, y int32) float64 {
