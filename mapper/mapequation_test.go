@@ -1,7 +1,6 @@
 package mapper
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -132,38 +131,5 @@ func TestModulesHaveNoResolutionLimit(t *testing.T) {
 	}
 	if k != n/size || wrong > n/1000 {
 		t.Errorf("%d groups of %d, %d nodes not with their group's first", k, n/size, wrong)
-	}
-}
-
-// BenchmarkGonumLouvain is gonum's Louvain on the same graphs; 100,000 nodes take
-// it more than a minute.
-func BenchmarkGonumLouvain(b *testing.B) {
-	for _, n := range []int{1000, 10_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			u := simple.NewUndirectedGraph()
-			for _, l := range planted(n, 50, 10, 0.8, 1) {
-				u.SetEdge(simple.Edge{F: simple.Node(l.a), T: simple.Node(l.b)})
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				community.Modularize(u, 1, rand.NewPCG(1, 1))
-			}
-		})
-	}
-}
-
-// BenchmarkModules is clustering alone, on the planted graph of peers' figures:
-// groups of 50, 80 % of links inside.
-func BenchmarkModules(b *testing.B) {
-	for _, n := range []int{1000, 10_000, 100_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			links := planted(n, 50, 10, 0.8, 1)
-			b.ReportAllocs()
-			b.ResetTimer()
-			for b.Loop() {
-				modules(newWeighted(n, links))
-			}
-			b.ReportMetric(float64(len(links)), "edges")
-		})
 	}
 }

@@ -8,7 +8,7 @@ case "${1:-test}" in
   test) want=(ca-certificates tar nftables iptables ipset tcpdump tshark softflowd nfdump pmacct tcpreplay conntrack iproute2
               iputils-ping netcat-openbsd curl procps chromium nginx-light postgresql-15 postgresql-client-15 redis-server redis-tools
               dnsmasq-base bind9-dnsutils python3-capirca) ;;
-  bench) want=(nftables tcpdump softflowd nfdump pmacct argus-server python3-igraph iproute2) ;;
+  bench) want=(nftables tcpdump softflowd nfdump pmacct argus-server python3-igraph python3-leidenalg iproute2) ;;
   *) echo "usage: $0 run|test|bench" >&2; exit 2 ;;
 esac
 
