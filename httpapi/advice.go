@@ -95,12 +95,16 @@ func advice(rec *policy.Recommendation, x *view.Index) adviceDoc {
 	}
 	for i := range rec.Decisions {
 		c := &rec.Decisions[i]
-		d.Decisions = append(d.Decisions, decisionDoc{c.ID, c.Concern, c.Title, c.Why, c.Policy, ruleOf(&c.Rule), rows(c.Deps, x), c.Total, c.Stats, c.Priority, c.Answer})
+		d.Decisions = append(d.Decisions, decisionOf(c, x))
 	}
 	for _, e := range rec.Set.AlwaysAllowed {
 		d.Always = append(d.Always, exceptionDoc{e.Name, servicesText(e.Services), e.Why})
 	}
 	return d
+}
+
+func decisionOf(c *policy.Decision, x *view.Index) decisionDoc {
+	return decisionDoc{c.ID, c.Concern, c.Title, c.Why, c.Policy, ruleOf(&c.Rule), rows(c.Deps, x), c.Total, c.Stats, c.Priority, c.Answer}
 }
 
 func ruleOf(r *policy.Rule) ruleDoc {

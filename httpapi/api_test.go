@@ -142,6 +142,12 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/api/v1/map/application", `{"application":"payments-prod","pin":true,"name":"Till"}`, 200, `"pin":true`},
 		{"POST", "/api/v1/map/claim", `{"node":"node:10.1.2.3","name":"till","labels":{"app":"shop"}}`, 200, `"node":"10.1.2.3"`},
 		{"POST", "/api/v1/map/claim", `{"name":"till"}`, 400, "node is missing"},
+		{"GET", "/api/v1/changes", "", 200, `"state":"partly confirmed"`},
+		{"GET", "/api/v1/changes/20261101-pos", "", 200, `"unforeseen":`},
+		{"GET", "/api/v1/changes/nobody", "", 404, "nobody"},
+		{"GET", "/api/v1/violations/proposals", "", 200, `missed in discovery`},
+		{"POST", "/api/v1/violations/proposals", `{"accept":[]}`, 400, "accept is empty"},
+		{"POST", "/api/v1/violations/proposals", `{"accept":["point-of-sale-prod/x"]}`, 200, `"saved":["point-of-sale-prod"]`},
 		{"GET", "/api/v1/nothing", "", 404, "nothing at"},
 		{"DELETE", "/api/v1/map", "", 405, ""},
 	}
@@ -171,6 +177,7 @@ func TestWithoutSourcesItSaysSo(t *testing.T) {
 	for _, target := range []string{
 		"/api/v1/violations", "/api/v1/readiness", "/api/v1/map?shade=reach", "/api/v1/map?shade=readiness", "/api/v1/map/node/identity?id=x",
 		"/api/v1/inventory", "/api/v1/inventory/hygiene", "/api/v1/documents/policy/x/versions",
+		"/api/v1/changes", "/api/v1/changes/x", "/api/v1/violations/proposals",
 	} {
 		if p := read[problem](t, call(h, "GET", target, "")); p.Code != httpapi.CodeUnsupported {
 			t.Errorf("%s: %+v", target, p)

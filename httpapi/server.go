@@ -40,7 +40,11 @@ type Options struct {
 	// Decider and Claimer take people's word on the map; nil answers
 	// CodeUnsupported.
 	Decider Decider
-	Claimer Claimer
+	// Proposals turns violations into rules, Changes keeps what was planned and done;
+	// nil answers CodeUnsupported.
+	Proposals ProposalSource
+	Changes   ChangeSource
+	Claimer   Claimer
 	// Draw bounds the boxes of one view; 0: 500.
 	Draw int
 	// Timeout bounds one request other than the event stream; 0: a minute.
@@ -139,6 +143,10 @@ func (s *server) data(r chi.Router) {
 	r.Get("/reach", s.handle(s.getReach))
 	r.Get("/flows", s.handle(s.getFlows))
 	r.Get("/violations", s.handle(s.getViolations))
+	r.Get("/violations/proposals", s.handle(s.getViolationProposals))
+	r.Post("/violations/proposals", s.handle(s.postViolationProposals))
+	r.Get("/changes", s.handle(s.getChanges))
+	r.Get("/changes/{id}", s.handle(s.getChange))
 	r.Get("/readiness", s.handle(s.getReadiness))
 	r.Get("/recommendation", s.handle(s.getRecommendation))
 	r.Post("/recommendation/decisions", s.handle(s.postDecision))

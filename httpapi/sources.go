@@ -31,6 +31,16 @@ type ReadinessSource interface {
 	Readiness(ctx context.Context, w Window) ([]policy.Readiness, error)
 }
 
+// ProposalSource turns violations back into policy.
+type ProposalSource interface {
+	// Proposals says what to do about the violations of a window of the saved
+	// policies: rules with their evidence, and decisions.
+	Proposals(ctx context.Context, w Window) (*policy.Proposals, error)
+	// AcceptProposals saves the named rules ("policy/rule") of Proposals into their
+	// policies, and returns the names of the policies that have a new version.
+	AcceptProposals(ctx context.Context, author string, names []string, reason string) ([]string, error)
+}
+
 // violation is a policy.Violation with its ends named.
 type violation struct {
 	Time       flow.Time      `json:"time"`

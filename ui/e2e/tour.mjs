@@ -318,6 +318,29 @@ await run(page, out, [
     await page.getByText('Blocked only').click()
     await page.getByText('Nothing was blocked').waitFor()
   }],
+  ['violations lead back to rules', async () => {
+    await page.goto(`${full}/violations?tab=proposals`)
+    await page.getByRole('heading', { name: 'Seen in monitor, missed in discovery' }).waitFor()
+    await page.getByText('controller tries SSH').waitFor()
+    await page.locator('.proposed-rules .sentence').click()
+    await page.getByText('Examples, busiest first').waitFor()
+    await shot('proposals')
+    await accessible('violation proposals')
+    await page.getByRole('button', { name: 'Accept' }).first().click()
+    await page.getByText('Saved in point-of-sale-prod').waitFor()
+  }],
+  ['a change, its steps and its watch', async () => {
+    await page.getByRole('link', { name: 'Changes' }).click()
+    await page.getByRole('button', { name: /point of sale is closed/ }).click()
+    await page.getByText('can no longer reach').waitFor()
+    await page.getByRole('cell', { name: 'climate-controller-prod-060' }).first().waitFor()
+    await page.getByText('waits to be confirmed').waitFor()
+    await shot('change')
+    await accessible('change')
+    check(page.url().includes('id=20261101-pos'), 'the opened change belongs in the address')
+    await page.goBack()
+    await page.waitForFunction(() => document.querySelector('.change-body') === null)
+  }],
   ['the status', async () => {
     await page.getByRole('link', { name: 'Status' }).click()
     await page.getByText('no-template').waitFor()
@@ -343,11 +366,13 @@ await run(page, out, [
     await page.getByText('No rules yet').waitFor()
     await page.goto(`${empty}/news`)
     await page.getByText('Nothing is new').waitFor()
+    await page.goto(`${empty}/changes`)
+    await page.getByText('bulkhead change plan').waitFor()
     await page.goto(`${empty}/inventory`)
     await page.getByText('No inventory yet').waitFor()
   }],
   ['failures are explained and can be retried', async () => {
-    for (const name of ['map', 'news', 'inventory', 'labels', 'rules', 'simulation', 'violations', 'status']) {
+    for (const name of ['map', 'news', 'inventory', 'labels', 'rules', 'simulation', 'changes', 'violations', 'status']) {
       await page.goto(`${broken}/${name}`)
       await page.getByText('the store is away').first().waitFor()
       await page.getByRole('button', { name: 'Try again' }).first().waitFor()

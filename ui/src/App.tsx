@@ -1,6 +1,7 @@
 import { get } from './api/client'
 import { LiveProvider } from './api/events'
 import { useResource } from './api/useResource'
+import { ChangesPage } from './pages/changes/ChangesPage'
 import { InventoryPage } from './pages/inventory/InventoryPage'
 import { LabelsPage } from './pages/labels/LabelsPage'
 import { MapPage } from './pages/map/MapPage'
@@ -21,6 +22,7 @@ const pages: Readonly<Record<PageName, () => React.JSX.Element>> = {
   labels: LabelsPage,
   rules: RulesPage,
   simulation: SimulationPage,
+  changes: ChangesPage,
   violations: ViolationsPage,
   status: StatusPage,
 }

@@ -10,6 +10,7 @@ const entries: readonly [PageName, string, string][] = [
   ['labels', 'Labels', 'Discover: what each workload is'],
   ['rules', 'Rules', 'Design: what to allow, with evidence'],
   ['simulation', 'Simulation', 'Design: what those rules would do'],
+  ['changes', 'Changes', 'Monitor and enforce: plans, steps, the 48 hours after'],
   ['violations', 'Violations', 'Monitor and enforce: what live policies forbid'],
   ['status', 'Status', 'What was received, stored and dropped'],
 ]

@@ -3,8 +3,10 @@ import { get } from '../../api/client'
 import { useResource } from '../../api/useResource'
 import type { Violation } from '../../api/types'
 import { Empty, Failed, Loading } from '../../parts/States'
+import { Tabs } from '../../parts/Tabs'
 import { useAddress } from '../../url'
 import { count, many, service } from '../../words'
+import { ViolationProposals } from './Proposals'
 
 const pause = 5000 // ms between reads while following
 
@@ -13,10 +15,11 @@ export function ViolationsPage() {
   const [address, change] = useAddress()
   const outcome = address.query.get('outcome') === 'blocked' ? ('blocked' as const) : ('all' as const)
   const policy = address.query.get('policy') ?? undefined
+  const tab = address.query.get('tab') === 'proposals' ? ('proposals' as const) : ('list' as const)
   const following = address.query.get('follow') !== 'off'
   const scope = { outcome, limit: 300, ...(policy ? { policy } : {}) }
   const { data, error, loading, reload } = useResource(`violations ${JSON.stringify(scope)}`, (signal) => get('/api/v1/violations', scope, signal))
-  useFollow(following && !error, reload)
+  useFollow(following && tab === 'list' && !error, reload)
   if (error && !data) return <Failed error={error} retry={reload} />
   if (!data) return <Loading what="violations" />
   return (
@@ -26,6 +29,8 @@ export function ViolationsPage() {
           <h1>Violations</h1>
           <p className="lead">What live policies blocked, or would have blocked in monitor. Each is a missing rule or somebody who should not be there.</p>
         </div>
+        {tab === 'list' ? (
+          <>
         <label className="switch">
           <input type="checkbox" checked={outcome === 'blocked'} onChange={(e) => change({ outcome: e.target.checked ? 'blocked' : undefined })} />
           <span>Blocked only</span>
@@ -34,13 +39,24 @@ export function ViolationsPage() {
           <input type="checkbox" checked={following} onChange={(e) => change({ follow: e.target.checked ? undefined : 'off' }, 'replace')} />
           <span>Follow</span>
         </label>
+          </>
+        ) : null}
         {policy ? (
           <button type="button" className="chip closable" onClick={() => change({ policy: undefined })}>
             {policy} <span aria-hidden="true">×</span>
           </button>
         ) : null}
       </header>
-      {data.violations.length === 0 ? <None /> : <Rows rows={data.violations} onPolicy={(p) => change({ policy: p })} />}
+      <Tabs
+        label="Violations"
+        current={tab}
+        onChange={(t) => change({ tab: t === 'list' ? undefined : t })}
+        tabs={[
+          { id: 'list', text: 'What was stopped' },
+          { id: 'proposals', text: 'What to do about it' },
+        ]}
+      />
+      {tab === 'proposals' ? <ViolationProposals /> : data.violations.length === 0 ? <None /> : <Rows rows={data.violations} onPolicy={(p) => change({ policy: p })} />}
     </div>
   )
 }
