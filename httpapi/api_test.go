@@ -148,6 +148,9 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/api/v1/violations/proposals", "", 200, `missed in discovery`},
 		{"POST", "/api/v1/violations/proposals", `{"accept":[]}`, 400, "accept is empty"},
 		{"POST", "/api/v1/violations/proposals", `{"accept":["point-of-sale-prod/x"]}`, 200, `"saved":["point-of-sale-prod"]`},
+		{"GET", "/api/v1/hosts", "", 200, `"state":"pending"`},
+		{"POST", "/api/v1/hosts/store-gw-2/confirm", "", 200, `"confirmed":"store-gw-2"`},
+		{"POST", "/api/v1/hosts/store-gw-1/confirm", "", 409, "nothing waits"},
 		{"GET", "/api/v1/nothing", "", 404, "nothing at"},
 		{"DELETE", "/api/v1/map", "", 405, ""},
 	}
@@ -177,7 +180,7 @@ func TestWithoutSourcesItSaysSo(t *testing.T) {
 	for _, target := range []string{
 		"/api/v1/violations", "/api/v1/readiness", "/api/v1/map?shade=reach", "/api/v1/map?shade=readiness", "/api/v1/map/node/identity?id=x",
 		"/api/v1/inventory", "/api/v1/inventory/hygiene", "/api/v1/documents/policy/x/versions",
-		"/api/v1/changes", "/api/v1/changes/x", "/api/v1/violations/proposals",
+		"/api/v1/hosts", "/api/v1/changes", "/api/v1/changes/x", "/api/v1/violations/proposals",
 	} {
 		if p := read[problem](t, call(h, "GET", target, "")); p.Code != httpapi.CodeUnsupported {
 			t.Errorf("%s: %+v", target, p)

@@ -44,6 +44,7 @@ type Options struct {
 	// nil answers CodeUnsupported.
 	Proposals ProposalSource
 	Changes   ChangeSource
+	Hosts     HostSource
 	Claimer   Claimer
 	// Draw bounds the boxes of one view; 0: 500.
 	Draw int
@@ -147,6 +148,8 @@ func (s *server) data(r chi.Router) {
 	r.Post("/violations/proposals", s.handle(s.postViolationProposals))
 	r.Get("/changes", s.handle(s.getChanges))
 	r.Get("/changes/{id}", s.handle(s.getChange))
+	r.Get("/hosts", s.handle(s.getHosts))
+	r.Post("/hosts/{name}/confirm", s.handle(s.postHostConfirm))
 	r.Get("/readiness", s.handle(s.getReadiness))
 	r.Get("/recommendation", s.handle(s.getRecommendation))
 	r.Post("/recommendation/decisions", s.handle(s.postDecision))

@@ -41,7 +41,7 @@ func New(last time.Time) *Backend {
 
 // Options are those of a server that can be asked everything.
 func (b *Backend) Options(log *slog.Logger) httpapi.Options {
-	return httpapi.Options{Log: log, Violations: b, Readiness: b, Exposure: b, Identities: b, Inventory: b, History: b, Decider: b, Claimer: b, Proposals: b, Changes: b}
+	return httpapi.Options{Log: log, Violations: b, Readiness: b, Exposure: b, Identities: b, Inventory: b, History: b, Decider: b, Claimer: b, Proposals: b, Changes: b, Hosts: b}
 }
 
 // Status implements httpapi.StatusSource.

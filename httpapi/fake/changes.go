@@ -74,3 +74,29 @@ func (b *Backend) Change(_ context.Context, id string) (*httpapi.ChangeDetail, e
 	}
 	return c, b.Err
 }
+
+// Controller implements httpapi.HostSource.
+func (b *Backend) Controller() bool { return true }
+
+// Hosts implements httpapi.HostSource: one in sync, one that waits, one silent.
+func (b *Backend) Hosts(context.Context) ([]httpapi.Host, error) {
+	last := b.Estate.Until.Std()
+	if len(b.Estate.Graph.Nodes) == 0 {
+		return nil, b.Err
+	}
+	host := func(name, role, state, problem string, ago time.Duration) httpapi.Host {
+		return httpapi.Host{Name: name, Role: role, State: state, Problem: problem, Version: "1.0", Labels: map[string]string{"loc": "store"}, Addrs: []string{"10.2.0.4"},
+			Workloads: []string{"point-of-sale-store-server-prod-001"}, Joined: last.Add(-90 * time.Hour), Heartbeat: last.Add(-ago), Certificate: last.Add(20 * time.Hour), Wanted: 7, Held: 7}
+	}
+	waiting := host("store-gw-2", "gateway", "pending", "", time.Second)
+	waiting.Held, waiting.Pending, waiting.Deadline = 6, 7, last.Add(time.Minute)
+	return []httpapi.Host{host("store-gw-1", "gateway", "in sync", "", time.Second), waiting, host("store-server-9", "host", "silent", "no heartbeat for 3 minutes", 200*time.Second)}, b.Err
+}
+
+// ConfirmHost implements httpapi.HostSource.
+func (b *Backend) ConfirmHost(_ context.Context, _, name string) error {
+	if name != "store-gw-2" {
+		return httpapi.Errorf(httpapi.CodeConflict, "nothing waits to be confirmed on %s", name)
+	}
+	return b.Err
+}

@@ -341,6 +341,14 @@ await run(page, out, [
     await page.goBack()
     await page.waitForFunction(() => document.querySelector('.change-body') === null)
   }],
+  ['hosts, and a change that waits on one', async () => {
+    await page.getByRole('link', { name: 'Hosts' }).click()
+    await page.getByText('1 of 3 hosts hold what they should').waitFor()
+    check((await page.locator('tbody tr').first().innerText()).startsWith('store-gw-2'), 'what waits for a person should come first')
+    await shot('hosts')
+    await accessible('hosts')
+    await Promise.all([page.waitForResponse((r) => r.url().endsWith('/hosts/store-gw-2/confirm') && r.ok()), page.getByRole('button', { name: 'Confirm' }).click()])
+  }],
   ['the status', async () => {
     await page.getByRole('link', { name: 'Status' }).click()
     await page.getByText('no-template').waitFor()
@@ -366,13 +374,15 @@ await run(page, out, [
     await page.getByText('No rules yet').waitFor()
     await page.goto(`${empty}/news`)
     await page.getByText('Nothing is new').waitFor()
+    await page.goto(`${empty}/hosts`)
+    await page.getByText('bulkhead join-token create').waitFor()
     await page.goto(`${empty}/changes`)
     await page.getByText('bulkhead change plan').waitFor()
     await page.goto(`${empty}/inventory`)
     await page.getByText('No inventory yet').waitFor()
   }],
   ['failures are explained and can be retried', async () => {
-    for (const name of ['map', 'news', 'inventory', 'labels', 'rules', 'simulation', 'changes', 'violations', 'status']) {
+    for (const name of ['map', 'news', 'inventory', 'labels', 'rules', 'simulation', 'changes', 'violations', 'hosts', 'status']) {
       await page.goto(`${broken}/${name}`)
       await page.getByText('the store is away').first().waitFor()
       await page.getByRole('button', { name: 'Try again' }).first().waitFor()

@@ -2,6 +2,7 @@ import { get } from './api/client'
 import { LiveProvider } from './api/events'
 import { useResource } from './api/useResource'
 import { ChangesPage } from './pages/changes/ChangesPage'
+import { HostsPage } from './pages/hosts/HostsPage'
 import { InventoryPage } from './pages/inventory/InventoryPage'
 import { LabelsPage } from './pages/labels/LabelsPage'
 import { MapPage } from './pages/map/MapPage'
@@ -24,6 +25,7 @@ const pages: Readonly<Record<PageName, () => React.JSX.Element>> = {
   simulation: SimulationPage,
   changes: ChangesPage,
   violations: ViolationsPage,
+  hosts: HostsPage,
   status: StatusPage,
 }
 

@@ -2,14 +2,14 @@
 // can be shared and survive a reload.
 import { useCallback, useSyncExternalStore } from 'react'
 
-export type PageName = 'map' | 'news' | 'inventory' | 'labels' | 'rules' | 'simulation' | 'changes' | 'violations' | 'status'
+export type PageName = 'map' | 'news' | 'inventory' | 'labels' | 'rules' | 'simulation' | 'changes' | 'violations' | 'hosts' | 'status'
 
 export interface Address {
   page: PageName
   query: URLSearchParams
 }
 
-const pages: readonly PageName[] = ['map', 'news', 'inventory', 'labels', 'rules', 'simulation', 'changes', 'violations', 'status']
+const pages: readonly PageName[] = ['map', 'news', 'inventory', 'labels', 'rules', 'simulation', 'changes', 'violations', 'hosts', 'status']
 
 export function parseAddress(path: string, search: string): Address {
   const name = path.replace(/^\/+|\/+$/g, '')

@@ -12,6 +12,7 @@ const entries: readonly [PageName, string, string][] = [
   ['simulation', 'Simulation', 'Design: what those rules would do'],
   ['changes', 'Changes', 'Monitor and enforce: plans, steps, the 48 hours after'],
   ['violations', 'Violations', 'Monitor and enforce: what live policies forbid'],
+  ['hosts', 'Hosts', 'Monitor and enforce: agents and gateways'],
   ['status', 'Status', 'What was received, stored and dropped'],
 ]
 
