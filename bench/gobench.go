@@ -28,6 +28,12 @@ var goSuites = []struct {
 	{"Blast radius", "Reach of every workload over the dependencies that are open.", "./recommender", "Benchmark", "1x", ""},
 	{"Rulesets into the kernel", "Compile and apply in a network namespace; nft -f loads the same ruleset as text. Packet cost is the added time per forwarded packet.",
 		"./enforcer/nft", "Benchmark", "1x", ""},
+	{"A live interface", "One generator sends the smallest frames over a veth pair as fast as it can. Ring is the reader and the walk alone, by its thread's CPU time; " +
+		"Live is a sensor with all stages, by the process's CPU time but for the generator's. What was sent is counted or dropped.",
+		"./collector", "BenchmarkRing|BenchmarkLive", "1x", ""},
+	{"The flow table", "Packets of 1,000, 100,000 and 1,000,000 flows in random order on one core; a flood of ten million attempts from spoofed sources, with real connections between them; " +
+		"the peak resident size of an import of 100,000 flows alive at once.",
+		"./collector/...", "BenchmarkTable|BenchmarkFlood|BenchmarkMemory", "1s", ""},
 	{"Receiving flow exports", "Datagrams over loopback through the collector without a store; nothing may be dropped.",
 		"./collector/netflow/...", "Benchmark", "1s", ""},
 }

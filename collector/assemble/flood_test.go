@@ -2,6 +2,7 @@ package assemble_test
 
 import (
 	"math/rand/v2"
+	"syscall"
 	"testing"
 	"time"
 
@@ -128,6 +129,66 @@ func benchmarkTable(b *testing.B, n int) {
 		give(i, rng.Uint32N(uint32(n)), i)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds()/1e6, "Mpps")
+}
+
+// BenchmarkFlood is ten million attempts from spoofed addresses at all ports of one
+// host, with a real connection after every thousandth, and a table of 65,536 flows.
+func BenchmarkFlood(b *testing.B) {
+	const attempts, every = 10_000_000, 1000
+	var real, probes int
+	before := cpu()
+	for b.Loop() {
+		real, probes = 0, 0
+		table := assemble.New(assemble.Options{Capacity: 1 << 16, Seed: 1}, func(rs []flow.Record) error {
+			for i := range rs {
+				if r := &rs[i]; r.Outcome == flow.Established && r.Key.ServerPort == 5432 {
+					real++
+				} else {
+					probes++
+				}
+			}
+			return nil
+		})
+		rng := rand.New(rand.NewPCG(1, 2))
+		now := start
+		for i := range attempts {
+			now += 2000
+			p := capture.Packet{Time: now, Proto: flow.TCP, Flags: flow.SYN, Bytes: 40, Src: capture.Addr{Hi: rng.Uint64(), Lo: rng.Uint64()}, Dst: server, SrcPort: uint16(i), DstPort: uint16(rng.Uint32()), Digest: rng.Uint64() | 1}
+			table.Packet(&p)
+			if i%every == 0 {
+				connect(table, now, uint32(i/every))
+			}
+		}
+		if err := table.Flush(); err != nil {
+			b.Fatal(err)
+		}
+		table.Close()
+	}
+	b.ReportMetric(float64(attempts)*float64(b.N)/(cpu()-before).Seconds()/1e6, "Mpps/cpu")
+	b.ReportMetric(100*float64(real)/(attempts/every), "%real-seen")
+	b.ReportMetric(float64(probes), "probe-records")
+}
+
+// cpu is the user and system time of the process.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// connect gives the packets of the nth real connection.
+func connect(table *assemble.Table, now flow.Time, n uint32) {
+	c := conversation{flow.TCP, 5432, now}
+	for _, q := range []*capture.Packet{c.packet(true, flow.SYN), c.packet(false, flow.SYN|flow.ACK), c.packet(true, flow.ACK), c.packet(false, flow.ACK)} {
+		if q.SrcPort == 40000 {
+			q.SrcPort = uint16(1024 + n)
+		} else {
+			q.DstPort = uint16(1024 + n)
+		}
+		table.Packet(q)
+	}
 }
 
 type discard struct{}
