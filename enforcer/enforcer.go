@@ -343,6 +343,9 @@ func (e *Enforcer) record(event string, v *Version, detail string) error {
 	if v != nil {
 		s.Version, s.Hash, s.Change = v.Number, v.Hash, v.Change
 	}
+	if event == "rolled-back" && e.pending == nil && e.confirmed != nil {
+		s.Change = e.confirmed.Change // what is taken back, not where to
+	}
 	s.Author = e.opts.Author
 	if v != nil && event == "applied" {
 		s.Author, s.Reason = v.Author, v.Reason

@@ -5,9 +5,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/bulkhead/bulkhead/internal/testenv"
 	"github.com/bulkhead/bulkhead/lab"
@@ -58,6 +61,7 @@ func TestTutorialWorksAsTyped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { awaitEnd(t, filepath.Join(l.Dir(), "watch.pid")) })
 	said := map[string]string{}
 	for _, s := range steps {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", s.Command)
@@ -76,9 +80,38 @@ func TestTutorialWorksAsTyped(t *testing.T) {
 		"how far the vendor would get":              "reaches 1 of",
 		"design: least privilege for what was seen": "vendor-access",
 		"what that would break":                     "files.lab.example",
+		"what the policy would have blocked":        "settlement.lab.example",
+		"what to do about it":                       "settlement of payments (prod) is no longer logged as a violation towards db of payments (prod) on tcp/5432",
+		"plan: what the change will do":             "vendor-access",
+		"the watch takes the change back":           "3 that the recorded traffic did not have",
+		"what happened, by whom and why":            "rolled-back",
 	} {
 		if !strings.Contains(said[say], want) {
 			t.Errorf("%s: no %q in\n%s", say, want, said[say])
 		}
 	}
+}
+
+// awaitEnd ends the process whose id a file has, and waits until it is gone or
+// only waits for its parent (proc(5), state Z).
+func awaitEnd(t *testing.T, pidFile string) {
+	t.Helper()
+	text, err := os.ReadFile(pidFile)
+	if err != nil {
+		return // never started
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	syscall.Kill(pid, syscall.SIGTERM) // it may have ended already
+	for range 600 {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Errorf("process %d does not end", pid)
 }

@@ -55,17 +55,30 @@ func checkFile(file string) (kind string, err error) {
 	return "configuration", nil
 }
 
+// checked is a file in which nothing is wrong.
+type checked struct {
+	File string `json:"file"`
+	Kind string `json:"kind"` // "policy: 2 policies"
+}
+
 func checkCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "check FILE...", Short: "Check configuration, inventory and policy files without starting anything",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, files []string) error {
+			good := []checked{}
 			for _, f := range files {
 				kind, err := checkFile(f)
 				if err != nil {
 					return usageError{err}
 				}
-				fmt.Fprintf(a.out, "%s: good %s\n", f, kind)
+				good = append(good, checked{f, kind})
+				if !a.json {
+					fmt.Fprintf(a.out, "%s: good %s\n", f, kind)
+				}
+			}
+			if a.json {
+				return a.printJSON(good)
 			}
 			return nil
 		},

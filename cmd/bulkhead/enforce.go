@@ -26,8 +26,11 @@ type enforcing struct {
 	reason      string
 	dryRun      bool
 	confirm     bool
+	watch       bool
 	release     bool
 	status      bool
+
+	change string // id of the recorded change this is a step of
 }
 
 func enforceCmd(a *app) *cobra.Command {
@@ -39,6 +42,13 @@ func enforceCmd(a *app) *cobra.Command {
 what the policy forbids is logged. In enforce the drops stand behind a gate that
 the kernel itself closes again unless "bulkhead confirm" comes in time.
 
+What the change will block is forecast from the recorded traffic. For two days after
+it is confirmed (enforcer.watch) an agent, or --watch, compares what is blocked with
+that forecast, and takes the change back when it does more harm than is borne
+(enforcer.bear).
+
+--watch stays: it prints violations as they come, records them and this machine's
+connections, rolls back what must be, and repairs the table, until stopped.
 --dry-run prints the ruleset and what would change, and changes nothing.
 --status says what is in force, --release leaves the machine as it was found.`,
 		Args: cobra.MaximumNArgs(1),
@@ -58,6 +68,7 @@ the kernel itself closes again unless "bulkhead confirm" comes in time.
 	cmd.Flags().StringVar(&e.reason, "reason", "", "why, for the journal")
 	cmd.Flags().BoolVar(&e.dryRun, "dry-run", false, "print the ruleset and the difference, change nothing")
 	cmd.Flags().BoolVar(&e.confirm, "confirm", false, "confirm the change at once, without the kernel's way back")
+	cmd.Flags().BoolVar(&e.watch, "watch", false, "stay and watch until stopped")
 	cmd.Flags().BoolVar(&e.release, "release", false, "remove the table and forget what was in force")
 	cmd.Flags().BoolVar(&e.status, "status", false, "what is in force, and every step so far")
 	return cmd
@@ -85,7 +96,14 @@ func (e *enforcing) run(ctx context.Context, file string) error {
 	if e.dryRun {
 		return e.show(want)
 	}
-	return e.withEnforcer(func(f *enforcer.Enforcer) error { return e.apply(ctx, f, set, host) })
+	care, err := e.aftercare(ctx, set)
+	if err != nil {
+		return err
+	}
+	if e.watch {
+		return e.stay(ctx, set, host, care)
+	}
+	return e.withEnforcer(func(f *enforcer.Enforcer) error { return e.apply(ctx, f, set, host, care) })
 }
 
 // readPolicy reads a policy file. An empty file is refused: it is what a command that
@@ -127,44 +145,17 @@ func hostWorkloads(members []topology.Member) []nft.Workload {
 	return ws
 }
 
-// show prints the ruleset and its difference from what the kernel holds.
-func (e *enforcing) show(want nft.Ruleset) error {
-	fmt.Fprint(e.out, want.String())
-	for _, l := range want.Losses {
-		fmt.Fprintf(e.out, "# not expressed: %s\n", l)
-	}
-	have, err := readKernel()
-	if err != nil {
-		fmt.Fprintf(e.err, "no comparison with the kernel: %v\n", err)
-		return nil
-	}
-	changes := nft.Diff(have, want)
-	if changes.Empty() {
-		fmt.Fprintln(e.out, "# the kernel holds exactly this")
-		return nil
-	}
-	fmt.Fprintf(e.out, "\n# what would change in the kernel:\n%s", changes)
-	return nil
-}
-
-func readKernel() (have nft.Ruleset, err error) {
-	k, err := nft.Open(0)
-	if err != nil {
-		return have, err
-	}
-	defer func() { err = errors.Join(err, k.Close()) }()
-	have, _, _, err = k.Read()
-	return have, err
-}
-
 // apply puts the set in force and says what happens next.
-func (e *enforcing) apply(ctx context.Context, f *enforcer.Enforcer, set *policy.Set, host nft.Host) error {
+func (e *enforcing) apply(ctx context.Context, f *enforcer.Enforcer, set *policy.Set, host nft.Host, care *enforcer.Aftercare) error {
 	v, err := f.Apply(ctx, enforcer.Request{Set: set, Host: host, Author: author(), Reason: e.reason,
-		Established: enforcer.Established(e.established)})
+		Established: enforcer.Established(e.established), Change: e.change, Aftercare: care})
 	if err != nil {
 		return fmt.Errorf("enforce: %w", err)
 	}
 	e.say("version %d is in the kernel, read back and equal", v.Number)
+	if v.Established == enforcer.Cut {
+		e.say("%s cut", count(v.CutConnections, "established connection was", "established connections were"))
+	}
 	if err := e.warnOfOthers(); err != nil {
 		return err
 	}
@@ -172,7 +163,11 @@ func (e *enforcing) apply(ctx context.Context, f *enforcer.Enforcer, set *policy
 		return nil
 	}
 	if e.confirm {
-		return f.Confirm(ctx)
+		if err := f.Confirm(ctx); err != nil {
+			return err
+		}
+		e.sayWatched(f.Status())
+		return nil
 	}
 	e.say("not confirmed: at %s the kernel falls back to monitor by itself, unless you run `bulkhead confirm` before",
 		v.Deadline.Local().Format(time.TimeOnly))
@@ -193,35 +188,6 @@ func (e *enforcing) warnOfOthers() (err error) {
 	return err
 }
 
-// manage shows or ends what is in force.
-func (e *enforcing) manage(ctx context.Context, f *enforcer.Enforcer) error {
-	if e.release {
-		if err := f.Release(ctx, e.reason); err != nil {
-			return fmt.Errorf("release: %w", err)
-		}
-		e.say("the table is gone; this machine is as it was found")
-		return nil
-	}
-	st := f.Status()
-	steps, err := f.Journal()
-	if err != nil {
-		return err
-	}
-	if e.json {
-		return e.printJSON(map[string]any{"confirmed": st.Confirmed, "pending": st.Pending, "journal": steps})
-	}
-	for name, v := range map[string]*enforcer.Version{"confirmed": st.Confirmed, "waits to be confirmed": st.Pending} {
-		if v != nil {
-			fmt.Fprintf(e.out, "%s: version %d, policy %.12s, by %s\n", name, v.Number, v.Hash, v.Author)
-		}
-	}
-	rows := make([][]string, 0, len(steps))
-	for _, s := range steps {
-		rows = append(rows, []string{s.Time.Local().Format(time.DateTime), s.Event, fmt.Sprint(s.Version), s.Author, s.Detail})
-	}
-	return table(e.out, []string{"TIME", "EVENT", "VERSION", "BY", "DETAIL"}, rows)
-}
-
 // withEnforcer opens this machine's enforcer for one command.
 func (a *app) withEnforcer(f func(*enforcer.Enforcer) error) (err error) {
 	k, err := nft.Open(0)
@@ -229,52 +195,23 @@ func (a *app) withEnforcer(f func(*enforcer.Enforcer) error) (err error) {
 		return fmt.Errorf("enforce: %w", err)
 	}
 	defer func() { err = errors.Join(err, k.Close()) }()
-	e, err := enforcer.Open(a.enforcerOptions(k))
+	opt := a.enforcerOptions(k)
+	opt.Author = author()
+	opt.Owned = func() (bool, error) {
+		o, err := k.Owner()
+		return o.Owned, err
+	}
+	e, err := enforcer.Open(opt)
 	if err != nil {
 		return err
 	}
 	return f(e)
 }
 
+// enforcerDir is where this machine's enforcer keeps its state.
+func (a *app) enforcerDir() string { return filepath.Join(a.cfg.DataDir, "enforcer") }
+
 func (a *app) enforcerOptions(k *nft.Kernel) enforcer.Options {
-	return enforcer.Options{Kernel: k, Dir: filepath.Join(a.cfg.DataDir, "enforcer"),
+	return enforcer.Options{Kernel: k, Dir: a.enforcerDir(),
 		Gate: a.cfg.Enforcer.ConfirmWithin, CutConnections: enforcer.Cutter(k, 0)}
-}
-
-func confirmCmd(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "confirm", Short: "Make the change that waits permanent", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withEnforcer(func(f *enforcer.Enforcer) error {
-				if err := f.Confirm(cmd.Context()); err != nil {
-					return fmt.Errorf("confirm: %w", err)
-				}
-				a.say("confirmed")
-				return nil
-			})
-		},
-	}
-}
-
-func rollbackCmd(a *app) *cobra.Command {
-	var to int
-	var why string
-	cmd := &cobra.Command{
-		Use: "rollback", Short: "Take the waiting change back, or return to an earlier version", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withEnforcer(func(f *enforcer.Enforcer) error {
-				if p := f.Status().Pending; p != nil && to != 0 {
-					return usagef("rollback: version %d waits to be confirmed: confirm it, or roll it back without --to, first", p.Number)
-				}
-				if err := f.Rollback(cmd.Context(), to, why); err != nil {
-					return fmt.Errorf("rollback: %w", err)
-				}
-				a.say("rolled back")
-				return nil
-			})
-		},
-	}
-	cmd.Flags().IntVar(&to, "to", 0, "the version to return to; default: the one before")
-	cmd.Flags().StringVar(&why, "reason", "", "why, for the journal")
-	return cmd
 }

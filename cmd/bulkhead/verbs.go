@@ -19,7 +19,7 @@ func phases(a *app) []phase {
 			recommendCmd(a), decideCmd(a), tightenCmd(a), policyCmd(a), simulateCmd(a), readinessCmd(a), reachCmd(a), exportCmd(a),
 		}},
 		{"enforce", "Monitor and enforce: nothing else passes, with a way back", []*cobra.Command{
-			enforceCmd(a), confirmCmd(a), rollbackCmd(a), violationsCmd(a), agentCmd(a), gatewayCmd(a), hostsCmd(a), joinTokenCmd(a),
+			changeCmd(a), enforceCmd(a), confirmCmd(a), rollbackCmd(a), violationsCmd(a), agentCmd(a), gatewayCmd(a), hostsCmd(a), joinTokenCmd(a),
 		}},
 		{"run", "Run: the program itself", []*cobra.Command{
 			serveCmd(a), demoCmd(a), statusCmd(a), historyCmd(a), checkCmd(a), scenarioCmd(a), versionCmd(a),

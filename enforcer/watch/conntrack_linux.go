@@ -141,7 +141,7 @@ func (d *Discovery) Run(ctx context.Context) error {
 			if err := d.dumpAll(); err != nil {
 				return err
 			}
-			next = now.Add(d.opts.Active / 2)
+			next = now.Add(min(d.opts.Active/2, soon))
 		}
 		if err := d.receive(events, raw, buf); err != nil {
 			return err

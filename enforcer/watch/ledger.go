@@ -10,6 +10,10 @@ import (
 	"github.com/bulkhead/bulkhead/flow"
 )
 
+// soon is how long a connection that goes on may go unreported at first, and how
+// often the kernel's table is looked at.
+const soon = 5 * time.Second
+
 // ledger turns sightings of connections into flow records: one when a connection
 // ends, and before that one per active timeout. It is not safe for concurrent use.
 type ledger struct {
@@ -85,7 +89,12 @@ func (l *ledger) alive(c connection, now flow.Time, round uint64, to []flow.Reco
 		return to // one too many
 	}
 	e.last, e.round = c, round
-	if now-e.since >= flow.Time(l.active) {
+	wait := l.active
+	if e.split == 0 {
+		wait = min(wait, soon) // that there is a dependency is known soon
+	}
+	silent := e.split > 0 && c.client.packets > 0 && c.client == e.client && c.server == e.server
+	if now-e.since >= flow.Time(wait) && !silent {
 		to = append(to, l.record(id, e, now, flow.EndActive))
 	}
 	return to
@@ -103,7 +112,7 @@ func (l *ledger) ended(c connection, now flow.Time, to []flow.Record) []flow.Rec
 		now = c.stop
 	}
 	e.last = c
-	return append(to, l.record(id, e, now, flow.EndOfFlow))
+	return l.last(id, e, now, flow.EndOfFlow, to)
 }
 
 // vanished ends the connections that neither the dump of this round nor the one
@@ -113,7 +122,7 @@ func (l *ledger) vanished(round uint64, now flow.Time, to []flow.Record) []flow.
 	for id, e := range l.live {
 		if e.round+1 < round {
 			delete(l.live, id)
-			to = append(to, l.record(id, e, now, flow.EndIdle))
+			to = l.last(id, e, now, flow.EndIdle, to)
 		}
 	}
 	return to
@@ -123,10 +132,19 @@ func (l *ledger) vanished(round uint64, now flow.Time, to []flow.Record) []flow.
 func (l *ledger) drain(now flow.Time, to []flow.Record) []flow.Record {
 	for id, e := range l.live {
 		delete(l.live, id)
-		to = append(to, l.record(id, e, now, flow.EndForced))
+		to = l.last(id, e, now, flow.EndForced, to)
 	}
 	slices.SortFunc(to, func(a, b flow.Record) int { return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.ID, b.ID)) })
 	return to
+}
+
+// last reports the end of a connection, unless nothing has happened since it was
+// reported before: a closed connection stays in the kernel's table for minutes.
+func (l *ledger) last(id uint64, e *entry, now flow.Time, end flow.EndReason, to []flow.Record) []flow.Record {
+	if e.split > 0 && e.last.client == e.client && e.last.server == e.server {
+		return to
+	}
+	return append(to, l.record(id, e, now, end))
 }
 
 // record reports what the entry counted since its last record.

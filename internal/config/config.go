@@ -75,6 +75,10 @@ type Map struct {
 type Enforcer struct {
 	ConfirmWithin time.Duration `yaml:"confirmWithin"`
 	BreakGlass    []string      `yaml:"breakGlass"`
+	// Watch is how long a confirmed change is watched, 0 for not at all; Bear how
+	// much harm is borne before it is taken back (see enforcer.Aftercare).
+	Watch time.Duration `yaml:"watch"`
+	Bear  int           `yaml:"bear"`
 }
 
 // Controller says how `bulkhead serve` drives agents and gateways.
@@ -107,7 +111,7 @@ func Default() Config {
 			Inside: []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "fc00::/7"},
 			Window: 30 * 24 * time.Hour,
 		},
-		Enforcer:   Enforcer{ConfirmWithin: 2 * time.Minute},
+		Enforcer:   Enforcer{ConfirmWithin: 2 * time.Minute, Watch: 48 * time.Hour, Bear: 2},
 		Controller: Controller{Confirm: "reach", CertificateLife: 24 * time.Hour, RenewGrace: 30 * 24 * time.Hour, Soak: 10 * time.Minute},
 		Agent:      Agent{QueueBytes: 64 << 20, Flows: true},
 	}
@@ -177,6 +181,9 @@ func (c *Config) Check() error {
 	}
 	if err := c.Controller.check(); err != nil {
 		return err
+	}
+	if c.Enforcer.Watch < 0 || c.Enforcer.Bear < 0 {
+		return fmt.Errorf("enforcer.watch, enforcer.bear: %s and %d: want 0 or more", c.Enforcer.Watch, c.Enforcer.Bear)
 	}
 	for key, list := range map[string][]string{
 		"map.inside": c.Map.Inside, "collector.ignore": c.Collector.Ignore, "enforcer.breakGlass": c.Enforcer.BreakGlass,
