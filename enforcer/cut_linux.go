@@ -40,6 +40,9 @@ func Cutter(k *nft.Kernel, ns int) func(context.Context, *policy.Set, *nft.Host)
 		}
 		j := &judge{ev: policy.NewEvaluator(set), who: newResolver(host), mode: host.Mode}
 		forbidden, err := j.established(h)
+		if err == nil && host.Mode == nft.ModeHost {
+			forbidden, err = j.untracked(h, forbidden)
+		}
 		if err != nil || len(forbidden) == 0 {
 			return 0, err
 		}
@@ -80,6 +83,42 @@ func (j *judge) established(h *netlink.Handle) (out []flow.Key, err error) {
 		}
 	}
 	return out, nil
+}
+
+// untracked adds the forbidden connections that local sockets have and tracking
+// has not: those from before anything asked for tracking. Who listens on a port is
+// the server there.
+func (j *judge) untracked(h *netlink.Handle, known []flow.Key) ([]flow.Key, error) {
+	var socks []*netlink.Socket
+	listening := map[uint16]bool{}
+	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		list, err := h.SocketDiagTCP(family)
+		if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return known, fmt.Errorf("list sockets: %w", err)
+		}
+		for _, s := range list {
+			switch s.State {
+			case netlink.TCP_LISTEN:
+				listening[s.ID.SourcePort] = true
+			case netlink.TCP_ESTABLISHED, netlink.TCP_CLOSE_WAIT, netlink.TCP_FIN_WAIT1, netlink.TCP_FIN_WAIT2:
+				socks = append(socks, s)
+			}
+		}
+	}
+	has := connSet(known)
+	for _, s := range socks {
+		local, ok1 := netip.AddrFromSlice(s.ID.Source)
+		remote, ok2 := netip.AddrFromSlice(s.ID.Destination)
+		k := flow.Key{Client: local.Unmap(), Server: remote.Unmap(), ClientPort: s.ID.SourcePort, ServerPort: s.ID.DestinationPort, Proto: flow.TCP}
+		if listening[s.ID.SourcePort] {
+			k = k.Reverse()
+		}
+		if ok1 && ok2 && !k.Client.IsLoopback() && !has[k] && j.forbids(k) {
+			has[k] = true
+			known = append(known, k)
+		}
+	}
+	return known, nil
 }
 
 func (j *judge) forbids(k flow.Key) bool {

@@ -42,7 +42,7 @@ as JSON lines (and into the store with --store).`,
 	join.flags(cmd)
 	cmd.Flags().StringVar(&s.policy, "standalone", "", "policy file; no controller")
 	cmd.Flags().BoolVar(&s.confirm, "confirm", false, "with --standalone: confirm the change at once, without the kernel's way back")
-	cmd.Flags().BoolVar(&s.store, "store", false, "with --standalone: keep violations in the store too")
+	cmd.Flags().BoolVar(&s.store, "store", false, "with --standalone: keep violations, and this machine's connections, in the store too")
 	return cmd
 }
 

@@ -153,6 +153,11 @@ func (e *enforcing) apply(ctx context.Context, f *enforcer.Enforcer, set *policy
 		return fmt.Errorf("enforce: %w", err)
 	}
 	e.say("version %d is in the kernel, read back and equal", v.Number)
+	if e.json {
+		if err := e.printJSON(appliedJSON{v.Number, v.Hash, v.Deadline, v.CutConnections}); err != nil {
+			return err
+		}
+	}
 	if v.Established == enforcer.Cut {
 		e.say("%s cut", count(v.CutConnections, "established connection was", "established connections were"))
 	}
@@ -172,6 +177,14 @@ func (e *enforcing) apply(ctx context.Context, f *enforcer.Enforcer, set *policy
 	e.say("not confirmed: at %s the kernel falls back to monitor by itself, unless you run `bulkhead confirm` before",
 		v.Deadline.Local().Format(time.TimeOnly))
 	return nil
+}
+
+// appliedJSON is what was put in force, for scripts.
+type appliedJSON struct {
+	Version        int       `json:"version"`
+	Hash           string    `json:"hash"`
+	ConfirmBy      time.Time `json:"confirmBy,omitzero"` // absent when nothing waits
+	CutConnections int       `json:"cutConnections"`
 }
 
 // warnOfOthers names foreign tables that can drop what the policy allows.

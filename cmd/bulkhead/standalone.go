@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/bulkhead/bulkhead/enforcer"
 	"github.com/bulkhead/bulkhead/enforcer/nft"
@@ -25,6 +26,7 @@ type standalone struct {
 	policy  string
 	confirm bool
 	store   bool
+	care    *enforcer.Aftercare // how the change is watched; nil for not at all
 }
 
 func (s *standalone) run(ctx context.Context) error {
@@ -36,21 +38,26 @@ func (s *standalone) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.care, err = (&enforcing{app: s.app, hostFlags: s.hostFlags}).aftercare(ctx, set)
+	if err != nil {
+		return err
+	}
 	if !s.store {
-		return s.enforce(ctx, set, host, &lineSink{w: s.out})
+		return s.enforce(ctx, set, host, &lineSink{w: s.out}, nil)
 	}
 	return s.with(ctx, func(open *session) error {
 		w, err := open.writer(ctx, false)
 		if err != nil {
 			return err
 		}
-		err = s.enforce(ctx, set, host, &lineSink{w: s.out, also: w})
+		err = s.enforce(ctx, set, host, &lineSink{w: s.out, also: w}, w)
 		return errors.Join(err, w.Close())
 	})
 }
 
-// enforce runs the enforcer and the listener until ctx ends.
-func (s *standalone) enforce(ctx context.Context, set *policy.Set, host nft.Host, to watch.Sink) (err error) {
+// enforce runs the enforcer and the listeners until ctx ends. records takes this
+// machine's own connections; nil when nobody wants them.
+func (s *standalone) enforce(ctx context.Context, set *policy.Set, host nft.Host, to watch.Sink, records watch.RecordSink) (err error) {
 	release, err := alone(s.agentDir())
 	if err != nil {
 		return err
@@ -77,7 +84,11 @@ func (s *standalone) enforce(ctx context.Context, set *policy.Set, host nft.Host
 	listener := watch.New(watch.Options{Host: host.Name, Process: watch.NewProcesses(0).Of,
 		Workload: func(a netip.Addr) uint64 { return owners[a] }}, &book, violationSinks{e, to})
 	first := &firstChange{e: e, agent: s, set: set, host: host, ready: make(chan struct{})}
-	return task.Run(ctx, e, listener, first, task.NewSystemd(first))
+	tasks := []task.Task{e, listener, first}
+	if records != nil && s.cfg.Agent.Flows {
+		tasks = append(tasks, newDiscovery(s.app, 0.1, time.Minute, records))
+	}
+	return task.Run(ctx, append(tasks, task.NewSystemd(first))...)
 }
 
 // firstChange puts the policy file in force once what was confirmed is restored.
@@ -100,7 +111,7 @@ func (f *firstChange) Run(ctx context.Context) error {
 		return nil
 	}
 	if c := f.e.Status().Confirmed; c == nil || c.Hash != f.set.Hash() {
-		v, err := f.e.Apply(ctx, enforcer.Request{Set: f.set, Host: f.host, Author: author(), Reason: "policy file " + f.agent.policy})
+		v, err := f.e.Apply(ctx, enforcer.Request{Set: f.set, Host: f.host, Author: author(), Reason: "policy file " + f.agent.policy, Aftercare: f.agent.care})
 		if err != nil {
 			return err
 		}
