@@ -79,7 +79,7 @@ func TestTutorialWorksAsTyped(t *testing.T) {
 		"how far the vendor gets today":             "reaches 6 of",
 		"how far the vendor would get":              "reaches 1 of",
 		"design: least privilege for what was seen": "vendor-access",
-		"what that would break":                     "files.lab.example",
+		"what that would break":                     "The vendor-vpn network to store-files",
 		"what the policy would have blocked":        "settlement.lab.example",
 		"what to do about it":                       "settlement of payments (prod) is no longer logged as a violation towards db of payments (prod) on tcp/5432",
 		"plan: what the change will do":             "vendor-access",
