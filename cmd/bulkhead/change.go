@@ -310,7 +310,7 @@ func (s *session) loadChange(ctx context.Context, id string) (ch change.Change, 
 // named is the change of that ID, or the newest.
 func (s *session) named(ctx context.Context, args []string) (ch change.Change, err error) {
 	if len(args) == 0 {
-		list, err := s.changes(ctx)
+		list, err := s.plannedChanges(ctx)
 		if err == nil && len(list) == 0 {
 			err = usagef("no change is planned: `bulkhead change plan POLICY`")
 		}
@@ -325,8 +325,8 @@ func (s *session) named(ctx context.Context, args []string) (ch change.Change, e
 	return ch, err
 }
 
-// changes lists all changes, the newest first.
-func (s *session) changes(ctx context.Context) ([]change.Change, error) {
+// plannedChanges lists all changes, the newest first.
+func (s *session) plannedChanges(ctx context.Context) ([]change.Change, error) {
 	docs, err := s.store.Documents(ctx, docChange)
 	if err != nil {
 		return nil, err

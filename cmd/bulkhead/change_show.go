@@ -84,7 +84,7 @@ func changeStatus(a *app) *cobra.Command {
 			return a.with(cmd.Context(), func(s *session) error {
 				c.catchUp(cmd.Context(), s)
 				if len(args) == 0 {
-					list, err := s.changes(cmd.Context())
+					list, err := s.plannedChanges(cmd.Context())
 					if err != nil {
 						return err
 					}
