@@ -20,6 +20,7 @@ type Evidence struct {
 	Rule   string `json:"rule"`   // Rule.Name
 	Policy string `json:"policy"` // Policy.Name
 	flow.EdgeStats
+	Rhythm     flow.Rhythm           `json:"rhythm"`  // how regularly it was seen
 	Clients    int                   `json:"clients"` // workloads on the client side
 	Servers    int                   `json:"servers"`
 	Decided    bool                  `json:"decided,omitempty"` // a person allowed it; the traffic alone would not have
@@ -46,8 +47,6 @@ const (
 	// ConcernNAT is traffic of an address that many machines share, or none: who
 	// asked, or who answered, is not known.
 	ConcernNAT Concern = "nat"
-	// ConcernUnadmitted is traffic that only exporters nobody admitted told of.
-	ConcernUnadmitted Concern = "unadmitted-telemetry"
 )
 
 // Decision is a group of observed dependencies that are not allowed silently: a

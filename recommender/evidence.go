@@ -20,6 +20,7 @@ const (
 func (d *draft) evidence(policyName, rule string, deps []int32) policy.Evidence {
 	ev := policy.Evidence{Policy: policyName, Rule: rule}
 	ev.EdgeStats, ev.Clients, ev.Servers = d.sum(deps)
+	ev.Rhythm = flow.RhythmOf(&ev.EdgeStats, d.m.Since, d.m.Until)
 	ev.Confidence = ruleConfidence(ev.EdgeStats)
 	ev.Examples = d.busiest(deps, maxExamples)
 	return ev

@@ -71,7 +71,7 @@ spec:
 // hostile are texts that end quotes, start commands, or break lines somewhere.
 var hostile = []string{
 	"plain", `"quoted"`, "it's", "`id`", "$(id)", "${HOME}", "%{x}", "a\nb", "a\r\n- b", "a|b|c", "=1+1", "@SUM(A1)", "#comment", "; drop", "\\", "</script><script>alert(1)</script>",
-	"\u202egnp.exe", "*bold* _it_ [x](javascript:alert(1))", "nul\x00byte", strings.Repeat("x", 300), "'; DROP TABLE", "{{.}}", "<%= %>", "日本語", "-e", "--", "\t",
+	"\u202egnp.exe", "*bold* _it_ [x](javascript:alert(1))", "nul\x00byte", strings.Repeat("x", 300), "'; DROP TABLE", "{{.}}", "<%= %>", "日本語", "-e", "--", "\t", "*", "~", "null", "yes", "0x10", "1e3", "- x", "a: b", "!!str", "&a", "*a", "[", "{", "%TAG",
 }
 
 func TestUnknownFormat(t *testing.T) {

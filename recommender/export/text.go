@@ -36,7 +36,7 @@ func writeJSON(w io.Writer, in *Input) ([]string, error) {
 }
 
 var csvHeader = []string{"policy", "scope", "stage", "egress", "rule", "action", "from", "to", "services", "process", "description",
-	"flows", "clients", "servers", "days seen", "rhythm", "first seen", "last seen", "confidence", "hits in simulation", "last hit"}
+	"flows", "clients", "servers", "days seen", "rhythm", "first seen", "last seen", "observation points", "direction known by", "direction confidence", "confidence", "hits in simulation", "last hit"}
 
 // writeCSV follows RFC 4180: CRLF, quotes doubled. One row a rule.
 func writeCSV(w io.Writer, in *Input) ([]string, error) {
@@ -63,14 +63,15 @@ func writeCSV(w io.Writer, in *Input) ([]string, error) {
 }
 
 func (in *Input) evidenceFields(policyName, rule string) []string {
-	out := make([]string, 10)
+	out := make([]string, 13)
 	if e := in.evidenceOf(policyName, rule); e != nil {
 		out[0], out[1], out[2] = strconv.FormatUint(e.Flows, 10), strconv.Itoa(e.Clients), strconv.Itoa(e.Servers)
 		out[3], out[4], out[5], out[6] = strconv.Itoa(int(e.Days)), string(in.rhythm(e)), day(e.First), day(e.Last)
-		out[7] = strconv.FormatFloat(e.Confidence, 'f', 2, 64)
+		out[7], out[8], out[9] = strconv.Itoa(int(e.Sensors)), e.Evidence.String(), strconv.Itoa(int(e.EdgeStats.Confidence))
+		out[10] = strconv.FormatFloat(e.Confidence, 'f', 2, 64)
 	}
 	if u := in.useOf(policyName, rule); u != nil {
-		out[8], out[9] = strconv.FormatUint(u.Connections, 10), day(u.LastHit)
+		out[11], out[12] = strconv.FormatUint(u.Connections, 10), day(u.LastHit)
 	}
 	return out
 }
@@ -93,7 +94,20 @@ func (in *Input) evidenceText(e *policy.Evidence) string {
 	if e.Decided {
 		out += ", allowed by decision"
 	}
-	return out + ", first " + day(e.First) + ", last " + day(e.Last)
+	return out + ", first " + day(e.First) + ", last " + day(e.Last) + observed(e)
+}
+
+// observed says who saw it and how sure it is who asked whom; "" for what nobody
+// saw.
+func observed(e *policy.Evidence) string {
+	if e.Flows == 0 {
+		return ""
+	}
+	points := "1 observation point"
+	if e.Sensors > 1 {
+		points = fmt.Sprintf("%d observation points", e.Sensors)
+	}
+	return fmt.Sprintf(", %s, direction by %s (%d %%)", points, e.Evidence, e.EdgeStats.Confidence)
 }
 
 // formulaSafe keeps a spreadsheet from running a cell (OWASP, "CSV injection"):
