@@ -102,19 +102,18 @@ func (r *Ring) open(o RingOptions) error {
 }
 
 // filter attaches the filter. What it returns for a packet is how much of it is
-// kept, so the snap length goes in there.
+// kept, so where the operator's filter accepts a packet, the snap length's goes on.
 func (r *Ring) filter(o RingOptions) error {
 	const ret = unix.BPF_RET | unix.BPF_K
-	program := []unix.SockFilter{{Code: ret, K: uint32(o.SnapLength)}}
-	if len(o.Filter) > 0 {
-		program = program[:0]
-		for _, ins := range o.Filter {
-			if ins.Op == ret {
-				ins.K = min(ins.K, uint32(o.SnapLength))
-			}
-			program = append(program, unix.SockFilter{Code: ins.Op, Jt: ins.Jt, Jf: ins.Jf, K: ins.K})
+	var program []unix.SockFilter
+	for i, ins := range o.Filter {
+		f := unix.SockFilter{Code: ins.Op, Jt: ins.Jt, Jf: ins.Jf, K: ins.K}
+		if ins.Op == ret && ins.K > 0 {
+			f = unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JA, K: uint32(len(o.Filter) - i - 1)}
 		}
+		program = append(program, f)
 	}
+	program = append(program, snap(uint32(o.SnapLength), r.link)...)
 	p := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 	if err := unix.SetsockoptSockFprog(r.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &p); err != nil {
 		return fmt.Errorf("attach filter: %w", err)
