@@ -39,6 +39,12 @@ func newEstate(seed uint64) *estate {
 			a[15] = byte(1 + e.r.IntN(40))
 			w.Addrs = append(w.Addrs, e.unused(netip.AddrFrom16(a)))
 		}
+		for range max(0, e.r.IntN(8)-4) { // a few have many addresses
+			a := e.unused(netip.AddrFrom4([4]byte{10, byte(20 + 10*e.r.IntN(3)), 1, byte(1 + e.r.IntN(40))}))
+			if !slices.Contains(w.Addrs, a) {
+				w.Addrs = append(w.Addrs, a)
+			}
+		}
 		e.host.Workloads = append(e.host.Workloads, w)
 	}
 	e.policies()
