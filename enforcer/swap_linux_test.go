@@ -13,28 +13,53 @@ import (
 	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/internal/testenv"
 	"github.com/bulkhead/bulkhead/policy"
+	"github.com/bulkhead/bulkhead/topology"
 )
 
 // TestSwapsUnderLoad changes between two rulesets a thousand times while packets
-// flow: none passes that both forbid, none is lost that both allow.
+// flow: none passes that both forbid, none is lost that both allow. The rulesets
+// differ in the rules, in who the server is, in who the client is, or in both; the
+// kernel is told in one to three transactions.
 func TestSwapsUnderLoad(t *testing.T) {
 	testenv.Need(t, "netns", "nft")
 	swaps := 1000
 	if testing.Short() {
 		swaps = 50
 	}
+	rules := func() [2]nft.Ruleset {
+		h := (&routed{}).host(nft.ModeGateway)
+		return [2]nft.Ruleset{mustCompile(t, swapSet(3000), h), mustCompile(t, swapSet(4000), h)}
+	}
+	moved := func(client, server string) [2]nft.Ruleset {
+		return [2]nft.Ruleset{mustCompile(t, moveSet(), movedHost("x", "one")), mustCompile(t, moveSet(), movedHost(client, server))}
+	}
+	for _, tc := range []struct {
+		what     string
+		rulesets [2]nft.Ruleset
+	}{
+		{"rules", rules()},
+		{"server takes another's labels", moved("x", "two")},
+		{"server takes new labels", moved("x", "three")},
+		{"client takes another's labels", moved("y", "one")},
+		{"client takes new labels", moved("z", "one")},
+	} {
+		t.Run(tc.what, func(t *testing.T) { swapUnderLoad(t, tc.rulesets, swaps) })
+	}
+}
+
+func mustCompile(t *testing.T, set *policy.Set, h nft.Host) nft.Ruleset {
+	t.Helper()
+	r, err := nft.Compile(set, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func swapUnderLoad(t *testing.T, rulesets [2]nft.Ruleset, swaps int) {
 	g := newGatewayLab(t)
 	g.router.Run(t, "flush table inet probe; table inet probe { chain f { type filter hook forward priority 0; "+
 		"udp dport 1000 counter drop; udp dport 2000 counter drop; udp dport 3000 counter drop; drop; }; }", "nft", "-f", "-")
-	h := (&routed{}).host(nft.ModeGateway)
-	var rulesets [2]nft.Ruleset
-	for i, extra := range []uint16{3000, 4000} {
-		r, err := nft.Compile(swapSet(extra), h)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rulesets[i] = r
-	}
 	if _, err := g.kernel.Apply(t.Context(), rulesets[0]); err != nil {
 		t.Fatal(err)
 	}
@@ -60,6 +85,42 @@ func TestSwapsUnderLoad(t *testing.T) {
 	if passed[3000] == 0 || passed[3000] == n {
 		t.Errorf("%d of %d packets passed that one allows: the swaps were not seen", passed[3000], n)
 	}
+}
+
+// movedHost is the routed pair with these labels, beside others who keep some in use.
+func movedHost(client, server string) nft.Host {
+	h := (&routed{}).host(nft.ModeGateway)
+	h.Workloads[0].Labels = topology.Labels{"role": "client", "part": client}
+	h.Workloads[1].Labels = topology.Labels{"role": "server", "part": server}
+	for i, part := range []string{"x", "y"} {
+		h.Workloads = append(h.Workloads, nft.Workload{ID: "client" + part, Labels: topology.Labels{"role": "client", "part": part},
+			Addrs: []netip.Addr{netip.AddrFrom4([4]byte{10, 9, 1, byte(i)})}})
+	}
+	for i, part := range []string{"one", "two"} {
+		h.Workloads = append(h.Workloads, nft.Workload{ID: "server" + part, Labels: topology.Labels{"role": "server", "part": part},
+			Addrs: []netip.Addr{netip.AddrFrom4([4]byte{10, 9, 2, byte(i)})}})
+	}
+	return h
+}
+
+// moveSet lets every client use port 1000 of every server, and client x port 3000 of
+// server one; port 2000 is nobody's.
+func moveSet() *policy.Set {
+	set := closed(policy.Enforce)
+	sel := func(role string, parts ...string) []policy.Peer {
+		s := policy.Select(topology.Labels{"role": role})
+		if len(parts) > 0 {
+			s = append(s, policy.Requirement{Key: "part", In: parts})
+		}
+		return []policy.Peer{{Selector: s}}
+	}
+	udp := func(p uint16) []policy.Service { return []policy.Service{{Proto: flow.UDP, From: p, To: p}} }
+	set.Policies[0].Rules = []policy.Rule{
+		{Name: "all", From: sel("client"), To: sel("server"), Services: udp(1000)},
+		{Name: "one", From: sel("client", "x"), To: sel("server", "one"), Services: udp(3000)},
+		{Name: "others", From: sel("client", "y", "z"), To: sel("server", "two", "three"), Services: udp(4000)},
+	}
+	return set
 }
 
 // swapSet allows port 1000 and one more; the rules are named apart so that chains
