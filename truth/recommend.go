@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -272,8 +273,10 @@ func readinessTable(r *report) error {
 	}
 	r.text(fmt.Sprintf("Readiness: what the first days of %d predict to come in the next %d (legitimate dependencies\n"+
 		"between groups), and what came. Jobs that close the month come once in four weeks: until one was\n"+
-		"watched no figure can know of it, and the words say so.\n", readinessDays, readinessHorizon))
-	r.table([]string{"days watched", "seen", "coverage", "unseen, 95 %", "predicted to come", "came", "of them monthly"}, rows)
+		"watched no figure can know of it, and the words say so; they are counted apart. Inside: what came\n"+
+		"besides them lies in the 95 %% interval, rounded outwards. Chao's estimator (Biometrics 43, 1987) in\n"+
+		"the form of Colwell et al. (J. Plant Ecology 5, 2012), coverage after Good (1953) and Chao and Jost (2012).\n", readinessDays, readinessHorizon))
+	r.table([]string{"days watched", "seen", "coverage", "unseen, 95 %", "predicted to come, 95 %", "came", "inside", "month-end, besides", "month-end seen"}, rows)
 	return nil
 }
 
@@ -344,6 +347,10 @@ func (w *watched) readinessRow(seen map[triple]uint64, days int) []string {
 		}
 	}
 	x := recommender.Readiness(&first, w.probes, incidence, readinessHorizon)[0]
+	inside := "no"
+	if n := float64(came - monthly); math.Floor(x.AtRiskLow) <= n && n <= math.Ceil(x.AtRiskHigh) {
+		inside = "yes"
+	}
 	return []string{strconv.Itoa(days), strconv.Itoa(x.Observed), two(x.Coverage), fmt.Sprintf("%.1f (%.1f to %.1f)", x.Unseen, x.UnseenLow, x.UnseenHigh),
-		fmt.Sprintf("%.1f", x.AtRisk), strconv.Itoa(came), strconv.Itoa(monthly)}
+		fmt.Sprintf("%.1f (%.1f to %.1f)", x.AtRisk, x.AtRiskLow, x.AtRiskHigh), strconv.Itoa(came - monthly), inside, strconv.Itoa(monthly), strconv.Itoa(x.Monthly)}
 }
