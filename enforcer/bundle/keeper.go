@@ -86,8 +86,9 @@ const settleEvery = 500 * time.Millisecond
 // Run watches over what was applied until ctx ends.
 func (k *Keeper) Run(ctx context.Context) error {
 	close(k.ready)
-	tick := time.NewTicker(settleEvery)
+	tick, again := time.NewTicker(settleEvery), time.NewTicker(refreshEvery)
 	defer tick.Stop()
+	defer again.Stop()
 	for {
 		if err := k.look(ctx); err != nil && ctx.Err() == nil {
 			k.opts.Log.Warn("bundles", "error", err)
@@ -96,6 +97,10 @@ func (k *Keeper) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-again.C:
+			if err := k.refresh(ctx); err != nil && ctx.Err() == nil {
+				k.opts.Log.Warn("bundles", "error", err)
+			}
 		}
 	}
 }

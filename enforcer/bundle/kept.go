@@ -134,15 +134,17 @@ func (k *Keeper) confirmByReach(ctx context.Context, p *pending) error {
 	try, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
 	if err := k.opts.Reach(try); err != nil {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if k.kept.Pending != nil && k.kept.Pending.Unreached != err.Error() {
-			c := *k.kept.Pending
-			c.Unreached = err.Error()
-			k.kept.Pending = &c
-			k.opts.Log.Warn("bundles: not confirmed: the controller cannot be reached", "bundle", p.Serial, "error", err)
+		if p.Unreached == err.Error() {
+			return nil
 		}
-		return nil
+		k.opts.Log.Warn("bundles: not confirmed: the controller cannot be reached", "bundle", p.Serial, "error", err)
+		k.mu.Lock()
+		next := k.kept
+		k.mu.Unlock()
+		c := *p
+		c.Unreached = err.Error()
+		next.Pending = &c
+		return k.keep(next)
 	}
 	err := k.opts.Enforcer.Confirm(ctx)
 	if errors.Is(err, enforcer.ErrNoPending) {
