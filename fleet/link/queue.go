@@ -51,6 +51,7 @@ type Queue struct {
 	files   []queued    // oldest first
 	bytes   int64
 	flying  bool // files[0] is being sent
+	failed  bool // the disk took nothing at the last try; tried again at the next flush
 	stats   QueueStats
 }
 
@@ -197,7 +198,7 @@ func (q *Queue) add(n int, put func(int)) {
 		}
 		put(i)
 		q.stats.Waiting++
-		if q.rows.Rows() >= fleet.MaxBatchRows {
+		if q.rows.Rows() >= fleet.MaxBatchRows && !q.failed {
 			q.flush()
 		}
 	}
@@ -243,9 +244,13 @@ func (q *Queue) flush() bool {
 		err = replace(q.path(b.Seq), data)
 	}
 	if err != nil {
-		q.log.Warn("queue: rows cannot be written and wait in memory", "error", err)
+		if !q.failed {
+			q.log.Warn("queue: rows cannot be written and wait in memory", "error", err)
+		}
+		q.failed = true
 		return false
 	}
+	q.failed = false
 	q.nextSeq++
 	q.files = append(q.files, queued{b.Seq, uint64(b.Rows()), int64(len(data))})
 	q.bytes += int64(len(data))
