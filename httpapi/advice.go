@@ -20,6 +20,15 @@ type adviceDoc struct {
 	Coverage  []policy.Coverage `json:"coverage"`
 	Always    []exceptionDoc    `json:"alwaysAllowed"`
 	Notes     []string          `json:"notes"`
+	Changes   []ruleChange      `json:"changes"` // to what it builds on; empty when that is nothing
+}
+
+// ruleChange is what became of one rule of the policies that were built on.
+type ruleChange struct {
+	Policy string            `json:"policy"`
+	Rule   string            `json:"rule"`
+	Origin policy.RuleOrigin `json:"origin"`
+	Why    string            `json:"why"`
 }
 
 type policyDoc struct {
@@ -96,6 +105,10 @@ func advice(rec *policy.Recommendation, x *view.Index) adviceDoc {
 	for i := range rec.Decisions {
 		c := &rec.Decisions[i]
 		d.Decisions = append(d.Decisions, decisionOf(c, x))
+	}
+	d.Changes = []ruleChange{}
+	for _, c := range rec.Changes {
+		d.Changes = append(d.Changes, ruleChange{c.Policy, c.Rule, c.Origin, c.Why})
 	}
 	for _, e := range rec.Set.AlwaysAllowed {
 		d.Always = append(d.Always, exceptionDoc{e.Name, servicesText(e.Services), e.Why})

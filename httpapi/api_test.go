@@ -99,6 +99,8 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/api/v1/recommendation/tighten?level=workload", "", 400, "nothing is tighter"},
 		{"GET", "/api/v1/recommendation/tighten?level=service", "", 200, `"total":0`},
 		{"GET", "/api/v1/recommendation", "", 200, `"role=web app=webshop env=prod"`},
+		{"GET", "/api/v1/recommendation?base=saved", "", 200, `"changes":[]`},
+		{"GET", "/api/v1/recommendation?base=mine", "", 400, "one of none, saved"},
 		{"GET", "/api/v1/recommendation?level=tighter", "", 400, "ringfence"},
 		{"GET", "/api/v1/recommendation/policy", "", 200, "kind: Policy"},
 		{"POST", "/api/v1/recommendation/decisions", `{"id":"x","answer":"deny"}`, 200, "deny"},

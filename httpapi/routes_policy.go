@@ -26,7 +26,7 @@ func (s *server) recommend(r *http.Request) (*policy.Recommendation, *view.Index
 	if err != nil {
 		return nil, nil, w, err
 	}
-	level := p.level("level")
+	level, base := p.level("level"), p.oneOf("base", "none", "saved") == "saved"
 	if p.err != nil {
 		return nil, nil, w, p.err
 	}
@@ -34,7 +34,7 @@ func (s *server) recommend(r *http.Request) (*policy.Recommendation, *view.Index
 	if err != nil {
 		return nil, nil, w, err
 	}
-	rec, err := s.advise(r.Context(), x.Map, RecommendQuery{Window: w, Level: level})
+	rec, err := s.advise(r.Context(), x.Map, RecommendQuery{Window: w, Level: level, Base: base})
 	return rec, x, w, err
 }
 

@@ -256,6 +256,12 @@ await run(page, out, [
     await page.getByText('Ringfence').click()
     await page.waitForURL(/level=ringfence/)
   }],
+  ['rules build on what was saved', async () => {
+    await page.getByText('Build on saved policies').click()
+    await page.getByText('No policy is saved yet').waitFor()
+    await accessible('rules with a base')
+    await page.getByText('Build on saved policies').click()
+  }],
   ['one level tighter, and readiness', async () => {
     await page.getByRole('tab', { name: 'One level tighter' }).click()
     await page.getByRole('heading', { name: 'From ringfence to tier' }).waitFor()

@@ -8,6 +8,7 @@ import { bytes, many } from '../../words'
 interface Scope {
   level: Level
   since?: string
+  base?: 'saved'
 }
 
 const reports = ['markdown', 'html', 'csv', 'json']

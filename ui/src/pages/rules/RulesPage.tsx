@@ -20,7 +20,8 @@ export function RulesPage() {
   const [address, change] = useAddress()
   const level = levelOf(address.query)
   const since = address.query.get('since') ?? undefined
-  const scope = { level, ...(since ? { since } : {}) }
+  const base = address.query.get('base') === 'saved'
+  const scope = { level, ...(since ? { since } : {}), ...(base ? { base: 'saved' as const } : {}) }
   const { data, error, loading, reload } = useResource(`rules ${JSON.stringify(scope)}`, (signal) => get('/api/v1/recommendation', scope, signal))
   if (error && !data) return <Failed error={error} retry={reload} />
   if (!data) return <Loading what="the recommendation" />
@@ -32,6 +33,10 @@ export function RulesPage() {
           <h1>Rules</h1>
           <p className="lead">{levels.find(([l]) => l === data.level)?.[2]}. Everything else into these workloads would be denied.</p>
         </div>
+        <label className="switch" title="Rules that exist keep their names and stages; what is new, extended or unused is told">
+          <input type="checkbox" checked={base} onChange={(e) => change({ base: e.target.checked ? 'saved' : undefined })} />
+          <span>Build on saved policies</span>
+        </label>
         <LevelPick level={level} onChange={(l) => change({ level: l })} />
         <ExportMenu scope={scope} />
       </header>
@@ -50,6 +55,7 @@ export function RulesPage() {
           Readiness
         </button>
       </div>
+      {tab === 'rules' && base ? <Changes data={data} /> : null}
       {tab === 'rules' ? <Policies data={data} /> : null}
       {tab === 'decisions' ? <Decisions decisions={data.decisions} onDone={reload} /> : null}
       {tab === 'tighten' ? <Tighten scope={scope} /> : null}
@@ -90,6 +96,31 @@ function Summary({ data }: { data: Recommendation }) {
           ))}
         </ul>
       ) : null}
+    </section>
+  )
+}
+
+/** What became of the rules that were saved. */
+function Changes({ data }: { data: Recommendation }) {
+  const told = data.changes.filter((c) => c.origin !== 'kept')
+  const kept = data.changes.length - told.length
+  if (data.changes.length === 0) return <p className="hint">No policy is saved yet, so there is nothing to build on: “bulkhead policy save FILE” keeps one.</p>
+  return (
+    <section className="card">
+      <h2>
+        Compared with the saved policies <em>{told.length}</em>
+      </h2>
+      <p className="note">
+        {many(kept, 'rule')} kept as {kept === 1 ? 'it is' : 'they are'}.
+      </p>
+      <ul className="changes">
+        {told.slice(0, 200).map((c) => (
+          <li key={c.policy + c.rule}>
+            <span className={`stage ${c.origin}`}>{c.origin}</span> <strong>{c.policy}</strong> {c.rule}: {c.why}
+          </li>
+        ))}
+      </ul>
+      {told.length > 200 ? <p className="note">200 of {count(told.length)} are listed.</p> : null}
     </section>
   )
 }

@@ -5,7 +5,8 @@ import { Failed, Loading } from '../../parts/States'
 import { count, many } from '../../words'
 
 /** What going one level down newly closes. */
-export function Tighten({ scope }: { scope: { level: Level; since?: string } }) {
+export function Tighten({ scope: { level, since } }: { scope: { level: Level; since?: string } }) {
+  const scope = { level, ...(since ? { since } : {}) }
   const last = scope.level === 'workload'
   const { data, error, reload } = useResource(last ? null : `tighten ${JSON.stringify(scope)}`, (signal) => get('/api/v1/recommendation/tighten', scope, signal))
   if (last) return <p className="note">Nothing is tighter than rules from workload to workload.</p>

@@ -12,6 +12,14 @@ export function ViolationProposals() {
   const { data, error, reload } = useResource('violation proposals', (signal) => get('/api/v1/violations/proposals', {}, signal))
   const [busy, setBusy] = useState(false)
   const [message, setMessage] = useState<string | null>(null)
+  if (error?.code === 'not-found') {
+    return (
+      <Empty title="No saved policy to judge by">
+        <p>Keep what is in force, so that what was stopped can be turned into rules:</p>
+        <pre>bulkhead policy save policy.yaml</pre>
+      </Empty>
+    )
+  }
   if (error && !data) return <Failed error={error} retry={reload} />
   if (!data) return <Loading what="what violations speak for" />
   const accept = async (list: readonly ProposedRule[]) => {
