@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 	"golang.org/x/sys/unix"
 
@@ -201,41 +199,6 @@ func TestLiveFilterAndSnapLength(t *testing.T) {
 	}
 }
 
-// The beginning of a QUIC connection is kept whole though packets are cut, over IPv4
-// and IPv6, with and without a filter; other datagrams of its size are cut.
-func TestLiveKeepsQUICInitialsWhole(t *testing.T) {
-	if !inNamespace(t) {
-		return
-	}
-	veth(t)
-	program, err := filter.Compile("udp")
-	if err != nil {
-		t.Fatal(err)
-	}
-	datagram := func(src, dst string, first byte) []byte {
-		payload := make([]byte, 1200)
-		payload[0] = first
-		return udpFrame(t, src, dst, 50000, 443, payload)
-	}
-	frames := [][]byte{
-		datagram("10.0.0.1", "10.0.0.2", 0xc3), datagram("2001:db8::1", "2001:db8::2", 0xd0), // whole
-		datagram("10.0.0.1", "10.0.0.2", 0x40), datagram("2001:db8::1", "2001:db8::2", 0x40), // cut
-		udpFrame(t, "10.0.0.1", "10.0.0.2", 50000, 443, nil), udpFrame(t, "10.0.0.1", "10.0.0.2", 50000, 443, make([]byte, 300)), // short, cut
-	}
-	for name, o := range map[string]collector.LiveOptions{
-		"no filter": {Interfaces: []string{"tap0"}, Ring: capture.RingOptions{SnapLength: 200}},
-		"a filter":  {Interfaces: []string{"tap0"}, Ring: capture.RingOptions{SnapLength: 200}, Filter: program},
-	} {
-		_, s := live(t, o, func(l *collector.Live) {
-			send(t, "gen0", frames...)
-			until(t, l, "six frames", func(s collector.Stats) bool { return s.Frames >= 6 })
-		})
-		if s.Frames != 6 || s.Truncated != 3 || s.Walked != 6 {
-			t.Errorf("%s: %d frames, %d packets, %d of them cut", name, s.Frames, s.Walked, s.Truncated)
-		}
-	}
-}
-
 func TestLiveSurvivesTheInterface(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -343,16 +306,4 @@ func TestLiveRefusesWhatItCannotOpen(t *testing.T) {
 	if _, err := collector.OpenLive(collector.LiveOptions{}, &kept{}); err == nil {
 		t.Error("no interface, no error")
 	}
-}
-
-// udpFrame is a frame that carries a datagram, over IPv4 or IPv6 as its addresses are.
-func udpFrame(t *testing.T, src, dst string, srcPort, dstPort uint16, payload []byte) []byte {
-	t.Helper()
-	ether := &layers.Ethernet{SrcMAC: make([]byte, 6), DstMAC: make([]byte, 6), EthernetType: layers.EthernetTypeIPv4}
-	udp := &layers.UDP{SrcPort: layers.UDPPort(srcPort), DstPort: layers.UDPPort(dstPort)}
-	if strings.Contains(src, ":") {
-		ether.EthernetType = layers.EthernetTypeIPv6
-		return frame(t, ether, &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: layers.IPProtocolUDP, SrcIP: netip.MustParseAddr(src).AsSlice(), DstIP: netip.MustParseAddr(dst).AsSlice()}, udp, gopacket.Payload(payload))
-	}
-	return frame(t, ether, &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolUDP, SrcIP: ip(src), DstIP: ip(dst)}, udp, gopacket.Payload(payload))
 }

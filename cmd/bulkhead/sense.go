@@ -57,7 +57,7 @@ that is wrong is refused and the old configuration stays.`,
 	cmd.Flags().StringSliceVarP(&interfaces, "interface", "i", nil, "interfaces that see mirrored traffic")
 	cmd.Flags().StringVar(&live.filter, "bpf", "", "take only these packets, in tcpdump's language (see docs/operating.md), or a file made by tcpdump -ddd")
 	cmd.Flags().IntVar(&live.fanout, "fanout", 1, "rings an interface's flows are spread over, a core each")
-	cmd.Flags().IntVar(&live.snapLength, "snaplen", 512, "bytes taken of each packet; 0 for all")
+	cmd.Flags().IntVar(&live.snapLength, "snaplen", 512, "bytes taken of each packet, but for TLS and QUIC hellos; 0 for all")
 	cmd.Flags().BoolVar(&serve, "serve", false, "serve the dashboard too")
 	return cmd
 }

@@ -18,8 +18,8 @@ type RingOptions struct {
 	BlockBytes, Blocks int
 	// Retire hands over a block that is not full after this long; 0 means 50 ms.
 	Retire time.Duration
-	// SnapLength cuts packets; 0 keeps them whole, up to 64 KiB. The beginnings of
-	// QUIC connections are kept whole whatever it is.
+	// SnapLength cuts packets; 0 keeps them whole, up to 64 KiB. What opens a TLS
+	// or QUIC connection is kept whole whatever it is.
 	SnapLength int
 	// NotPromiscuous takes only what is addressed to this host.
 	NotPromiscuous bool
