@@ -3,6 +3,7 @@ package enforcer_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -348,5 +349,20 @@ func TestStateFolderIsBounded(t *testing.T) {
 	d.guard()
 	if n := d.Status().Confirmed.Number; n != 1 {
 		t.Errorf("version %d after taking back, want 1", n)
+	}
+}
+
+func events(t *testing.T, e *enforcer.Enforcer, want ...string) {
+	t.Helper()
+	steps, err := e.Journal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range steps {
+		got = append(got, s.Event)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("journal %v, want %v", got, want)
 	}
 }

@@ -280,18 +280,3 @@ func TestConfirmedStays(t *testing.T) {
 	}
 	events(t, e, "applied", "confirmed", "applied", "expired", "restored", "released")
 }
-
-func events(t *testing.T, e *enforcer.Enforcer, want ...string) {
-	t.Helper()
-	steps, err := e.Journal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, s := range steps {
-		got = append(got, s.Event)
-	}
-	if fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("journal %v, want %v", got, want)
-	}
-}

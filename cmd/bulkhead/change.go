@@ -98,6 +98,7 @@ func changeApply(a *app) *cobra.Command {
 	cmd.Flags().StringVar(&c.established, "established", string(enforcer.Keep), "keep or cut connections that exist and that the change forbids")
 	cmd.Flags().StringVar(&c.reason, "reason", "", "why, for the record")
 	cmd.Flags().BoolVar(&c.confirm, "confirm", false, "confirm at once, without the kernel's way back")
+	cmd.Flags().BoolVar(&c.force, "force", false, "take it although it cuts this session off")
 	return cmd
 }
 

@@ -27,6 +27,7 @@ type enforcing struct {
 	dryRun      bool
 	confirm     bool
 	watch       bool
+	force       bool
 	release     bool
 	status      bool
 
@@ -68,6 +69,7 @@ connections, rolls back what must be, and repairs the table, until stopped.
 	cmd.Flags().StringVar(&e.reason, "reason", "", "why, for the journal")
 	cmd.Flags().BoolVar(&e.dryRun, "dry-run", false, "print the ruleset and the difference, change nothing")
 	cmd.Flags().BoolVar(&e.confirm, "confirm", false, "confirm the change at once, without the kernel's way back")
+	cmd.Flags().BoolVar(&e.force, "force", false, "put it in force although it cuts this session off")
 	cmd.Flags().BoolVar(&e.watch, "watch", false, "stay and watch until stopped")
 	cmd.Flags().BoolVar(&e.release, "release", false, "remove the table and forget what was in force")
 	cmd.Flags().BoolVar(&e.status, "status", false, "what is in force, and every step so far")
@@ -147,6 +149,11 @@ func hostWorkloads(members []topology.Member) []nft.Workload {
 
 // apply puts the set in force and says what happens next.
 func (e *enforcing) apply(ctx context.Context, f *enforcer.Enforcer, set *policy.Set, host nft.Host, care *enforcer.Aftercare) error {
+	if !e.force {
+		if err := refuseLockout(confirmedSet(f), set, host); err != nil {
+			return err
+		}
+	}
 	v, err := f.Apply(ctx, enforcer.Request{Set: set, Host: host, Author: author(), Reason: e.reason,
 		Established: enforcer.Established(e.established), Change: e.change, Aftercare: care})
 	if err != nil {
