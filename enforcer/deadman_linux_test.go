@@ -151,7 +151,7 @@ func (d *drill) lost() (out []string) {
 // once runs the drill: an agent locks everybody out and is killed; the kernel must
 // let them in again by itself.
 func (d *drill) once(dir string) error {
-	if l := d.lost(); l != nil {
+	if l := d.lostFor(20 * gate); l != nil { // a busy machine may be slow to answer
 		return fmt.Errorf("before the change: no %v", l)
 	}
 	agent := exec.Command(os.Args[0])
@@ -180,13 +180,17 @@ func (d *drill) once(dir string) error {
 	if dialled == nil && time.Since(began) < gate/2 {
 		return fmt.Errorf("the change cut nothing")
 	}
-	for deadline := time.Now().Add(20 * gate); ; {
-		l := d.lost()
-		if l == nil {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%v still lost %v after the gate closed", l, 19*gate)
+	if l := d.lostFor(20 * gate); l != nil {
+		return fmt.Errorf("%v still lost %v after the gate closed", l, 19*gate)
+	}
+	return nil
+}
+
+// lostFor lists what is still lost after that time; nil as soon as nothing is.
+func (d *drill) lostFor(patience time.Duration) (l []string) {
+	for deadline := time.Now().Add(patience); ; {
+		if l = d.lost(); l == nil || time.Now().After(deadline) {
+			return l
 		}
 	}
 }
