@@ -2,7 +2,6 @@ package httpapi_test
 
 import (
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -22,13 +21,11 @@ func serve(t *testing.T, b *fake.Backend) string {
 }
 
 // A new user's way through the built dashboard, in a real browser: ui/e2e/tour.mjs
-// says what it does. Screenshots go to $BULKHEAD_SHOTS, or to a temporary folder.
+// says what it does. Screenshots go to $BULKHEAD_SHOTS, or to a folder that stays when
+// the test fails.
 func TestDashboardInChromium(t *testing.T) {
 	testenv.Need(t, "node", "chromium", "ui")
-	out := os.Getenv("BULKHEAD_SHOTS")
-	if out == "" {
-		out = t.TempDir()
-	}
+	out := testenv.Shots(t)
 	full, empty, broken := fake.New(last), fake.New(last), fake.New(last)
 	hostile(full.Estate)
 	empty.Estate = &topology.Map{}

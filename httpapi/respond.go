@@ -29,7 +29,9 @@ func (s *server) handle(f func(http.ResponseWriter, *http.Request) error) http.H
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := f(w, r); err != nil {
 			s.fail(w, r, err)
+			return
 		}
+		s.Counters.answered()
 	}
 }
 
@@ -39,6 +41,7 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return // the client left; nobody reads an answer
 	}
 	e := asError(err)
+	s.Counters.refused(e.Code)
 	status := statusOf[e.Code]
 	if status >= 500 && e.Code != CodeNotReady {
 		s.Log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "error", err)

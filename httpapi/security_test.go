@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/bulkhead/bulkhead/httpapi"
 	"github.com/bulkhead/bulkhead/httpapi/fake"
 	"github.com/bulkhead/bulkhead/topology"
@@ -224,4 +226,24 @@ func TestEventsArriveAndSlowReadersLoseTheOldest(t *testing.T) {
 	}
 	await("event: map")
 	await("data: null")
+}
+
+// Requests are counted by what became of them, and the figures add up.
+func TestRequestsAreCounted(t *testing.T) {
+	var c httpapi.Counters
+	h := httpapi.New(fake.New(last), httpapi.Options{Log: quiet(), Password: "right", Counters: &c, Now: func() time.Time { return last }})
+	for range 12 {
+		call(h, "GET", "/api/v1/status", "", "Authorization", "Bearer wrong")
+	}
+	call(h, "GET", "/healthz", "")
+	call(h, "POST", "/api/v1/session", `{"password":"right"}`)
+	got := c.Stage()
+	sum := got.Passed
+	for _, d := range got.Drops {
+		sum += d.Count
+	}
+	want := httpapi.Stage{Name: "api", Unit: "requests", Received: 14, Passed: 1, Drops: []httpapi.Drop{{Reason: "throttled", Count: 1}, {Reason: "unauthenticated", Count: 12}}}
+	if diff := cmp.Diff(want, got); diff != "" || sum != got.Received {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }

@@ -26,6 +26,8 @@ type Options struct {
 	Random io.Reader
 	// Hub carries events to open dashboards; nil: a hub nobody publishes to.
 	Hub *Hub
+	// Counters count requests; nil: nobody reads them.
+	Counters *Counters
 	// Violations and Readiness are what not every server has; nil answers
 	// CodeUnsupported.
 	Violations ViolationSource
@@ -64,6 +66,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Hub == nil {
 		o.Hub = NewHub()
+	}
+	if o.Counters == nil {
+		o.Counters = &Counters{}
 	}
 	if o.Draw == 0 {
 		o.Draw = 500

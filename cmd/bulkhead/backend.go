@@ -22,7 +22,9 @@ type backend struct {
 	started flow.Time
 	stages  func() []httpapi.Stage // of the sensors in this process
 	jobs    jobList
-	changed func() // hosts may have to enforce something else now
+	// requests counts what the API answered.
+	requests httpapi.Counters
+	changed  func() // hosts may have to enforce something else now
 
 	mu       sync.Mutex
 	estate   *topology.Map // over the default window; nil before the first

@@ -19,13 +19,10 @@ const vendorReaches = "214"
 // The demonstration as a new user meets it: the program is started, the map
 // becomes ready, a real browser walks from the map down to flows
 // (ui/e2e/demo.mjs), Ctrl-C ends the program. Screenshots go to $BULKHEAD_SHOTS,
-// or to a temporary folder.
+// or to a folder that stays when the test fails.
 func TestDemoInChromium(t *testing.T) {
 	testenv.Need(t, "engine", "node", "chromium", "ui")
-	out := os.Getenv("BULKHEAD_SHOTS")
-	if out == "" {
-		out = t.TempDir()
-	}
+	out := testenv.Shots(t)
 	demo := startDemo(t)
 	tour := exec.Command("node", "e2e/demo.mjs", demo.awaitMap(t), out, vendorReaches)
 	tour.Dir = filepath.Join(testenv.Root(), "ui")

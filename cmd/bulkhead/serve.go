@@ -36,7 +36,7 @@ func serveCmd(a *app) *cobra.Command {
 					return err
 				}
 				tasks := []task.Task{srv, newRefresher(srv.backend)}
-				m, err := s.newMetrics(srv.backend.stages)
+				m, err := s.newMetrics(srv.backend.measured)
 				if err != nil {
 					return err
 				}
