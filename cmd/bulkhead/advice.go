@@ -104,8 +104,11 @@ func (b *backend) Export(ctx context.Context, q httpapi.ExportQuery, w io.Writer
 	if err != nil {
 		return nil, err
 	}
-	losses, err := exportSet(w, q.Format, export.Input{Set: q.Set, Map: m, Members: members,
-		Recommendation: q.Recommendation, Simulation: sim, At: time.Now().UTC()})
+	in := export.Input{Set: q.Set, Map: m, Members: members, Recommendation: q.Recommendation, Simulation: sim, At: time.Now().UTC()}
+	if err := b.s.review(ctx, q.Format, &in, probes); err != nil {
+		return nil, err
+	}
+	losses, err := exportSet(w, q.Format, in)
 	if err != nil {
 		return nil, httpapi.Errorf(httpapi.CodeInvalid, "%v", err)
 	}

@@ -51,7 +51,11 @@ func exportCmd(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				losses, err = exportSet(&text, format, export.Input{Set: set, Map: m, Members: members, Recommendation: rec, Simulation: sim, At: time.Now().UTC()})
+				in := export.Input{Set: set, Map: m, Members: members, Recommendation: rec, Simulation: sim, At: time.Now().UTC()}
+				if err := s.review(cmd.Context(), format, &in, probes); err != nil {
+					return err
+				}
+				losses, err = exportSet(&text, format, in)
 				return err
 			})
 			if err != nil {

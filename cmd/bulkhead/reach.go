@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -14,11 +15,14 @@ import (
 
 func reachCmd(a *app) *cobra.Command {
 	var w window
-	var file string
+	var file, rule string
 	var allowed bool
 	cmd := &cobra.Command{
-		Use: "reach NODE", Short: "How far a compromise of a workload or network spreads, hop by hop, today or under a policy",
-		Args: cobra.ExactArgs(1),
+		Use: "reach [NODE]", Short: "How far a compromise of a workload or network spreads, hop by hop, today or under a policy",
+		Long: `NODE is a name, id or address of the map, or labels such as app=payments,env=prod.
+Without one, the whole estate: the share of the others that a workload reaches on
+average and at worst; with --rule, what one rule of the policy adds to that.`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var set *policy.Set
 			var err error
@@ -32,7 +36,10 @@ func reachCmd(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				from, err := findNode(m, args[0])
+				if len(args) == 0 {
+					return a.writeExposure(a.out, m, set, rule)
+				}
+				from, err := reachFrom(m, args[0])
 				if err != nil {
 					return err
 				}
@@ -41,6 +48,9 @@ func reachCmd(a *app) *cobra.Command {
 					radius = recommender.PotentialRadius
 				}
 				r, err := radius(m, set, from)
+				if errors.Is(err, recommender.ErrNoSuchNode) {
+					return usageError{err}
+				}
 				if err != nil {
 					return err
 				}
@@ -53,8 +63,21 @@ func reachCmd(a *app) *cobra.Command {
 	}
 	w.flags(cmd)
 	cmd.Flags().BoolVar(&allowed, "allowed", false, "over everything that is allowed, seen or not: an upper bound")
+	cmd.Flags().StringVar(&rule, "rule", "", "without NODE: POLICY/RULE whose contribution to show")
 	cmd.Flags().StringVar(&file, "policy", "", "as it would be under this policy, enforced")
 	return cmd
+}
+
+// reachFrom is a node of the map, or labels.
+func reachFrom(m *topology.Map, word string) (string, error) {
+	if strings.Contains(word, "=") {
+		_, err := parseLabels(word)
+		if err != nil {
+			return "", usageError{err}
+		}
+		return word, nil
+	}
+	return findNode(m, word)
 }
 
 // findNode finds a node by id, name or address.

@@ -21,7 +21,11 @@ type Input struct {
 	Recommendation *policy.Recommendation // evidence, decisions, coverage
 	Simulation     *policy.Simulation
 	Today, Draft   *policy.Reach // blast radius of one place, with and without the set
-	At             time.Time     // when the file was made, UTC
+	// ExposureToday and ExposureDraft are how far a compromise of any workload
+	// spreads, without and with the set.
+	ExposureToday, ExposureDraft *policy.Exposure
+	Readiness                    []policy.Readiness // the whole estate first
+	At                           time.Time          // when the file was made, UTC
 }
 
 // Format is one kind of file.

@@ -22,19 +22,14 @@ type review struct {
 	Rules     int
 	Coverage  *policy.Coverage
 	Decisions []policy.Decision
-	Broken    []brokenRow
+	Broken    []policy.Break
 	More      int
+	Watched   []*policy.Readiness // the whole estate, and where something is left to say
+	Spread    string
 	Paths     []string
 	Members   int
 	Stateful  string
 }
-
-type brokenRow struct {
-	From, To, Service, Why string
-	Connections            uint64
-}
-
-const maxBroken = 200
 
 func newReview(in *Input) *review {
 	r := &review{Input: in, Stateful: policy.Stateful, Members: len(in.members())}
@@ -48,17 +43,15 @@ func newReview(in *Input) *review {
 		}
 	}
 	if s := in.Simulation; s != nil {
-		for _, row := range s.Rows {
-			if row.Class != policy.ClassWouldBreak {
-				continue
-			}
-			if len(r.Broken) == maxBroken {
-				r.More++
-				continue
-			}
-			r.Broken = append(r.Broken, brokenRow{s.Nodes[row.Dep.Client].Name, s.Nodes[row.Dep.Server].Name, row.Dep.Service.String(), row.Verdict.Why, row.Connections})
+		r.Broken = s.Breaks[:min(len(s.Breaks), maxBreaks)]
+		r.More = len(s.Breaks) - len(r.Broken)
+	}
+	for i := range in.Readiness {
+		if x := &in.Readiness[i]; i == 0 || x.Once > 0 || x.Monthly > 0 || x.AtRisk > 0 {
+			r.Watched = append(r.Watched, x)
 		}
 	}
+	r.Spread = in.exposureText()
 	if in.Today != nil && in.Map != nil {
 		for _, p := range in.Today.Paths {
 			r.Paths = append(r.Paths, pathText(in.Map, p))
@@ -71,7 +64,8 @@ var reviewPage = template.Must(template.New("review").Funcs(template.FuncMap{
 	"peers": peerText, "services": serviceText, "day": func(t flow.Time) string { return day(t) }, "plain": printable,
 	"percent": func(c *policy.Coverage) string { return percent(c.Allowed, c.Connections) },
 	"hash":    func(s *policy.Set) string { return s.Hash() },
-	"class":   func(i int) string { return policy.Class(i).String() },
+	"concern": concernText, "used": usedServices, "whose": policyOrAll, "interval": interval, "share": func(x float64) string { return fmt.Sprintf("%.2f %%", 100*x) },
+	"class": func(i int) string { return policy.Class(i).String() },
 	"evidence": func(r *review, p, rule string) string {
 		if e := r.evidenceOf(p, rule); e != nil {
 			return fmt.Sprintf("%s, confidence %.2f", r.evidenceText(e), e.Confidence)
@@ -123,9 +117,14 @@ td.n{text-align:right} code{font-size:13px} .muted{opacity:.7} details summary{c
 {{end}}
 {{with .Simulation}}<h2>Replayed over recorded traffic</h2><p>{{day .Since}} to {{day .Until}}, every policy taken as enforced.</p>
 <table><tr><th></th><th>Dependencies</th><th>Connections</th></tr>{{range $i, $t := .Totals}}<tr><td>{{class $i}}</td><td class="n">{{$t.Dependencies}}</td><td class="n">{{$t.Connections}}</td></tr>{{end}}</table>{{end}}
-{{if .Broken}}<h3>What would break</h3><table><tr><th>From</th><th>To</th><th>Service</th><th>Connections</th><th>Why</th></tr>
-{{range .Broken}}<tr><td>{{plain .From}}</td><td>{{plain .To}}</td><td>{{.Service}}</td><td class="n">{{.Connections}}</td><td>{{plain .Why}}</td></tr>
+{{if .Broken}}<h3>What would break</h3><table><tr><th>Concern</th><th>What</th><th>Services</th><th>Dependencies</th><th>Connections</th><th>Why</th><th>Decision</th></tr>
+{{range .Broken}}<tr><td>{{concern .Concern}}</td><td>{{plain .What}}</td><td>{{used .Services}}</td><td class="n">{{.Dependencies}}</td><td class="n">{{.Connections}}</td><td>{{plain .Why}}</td><td>{{.Decision}}</td></tr>
 {{end}}</table>{{if .More}}<p>{{.More}} more are in the JSON export.</p>{{end}}{{end}}
+{{if .Watched}}<h2>Watched long enough?</h2><p>{{plain (index .Watched 0).Words}}</p>
+<table><tr><th>Policy</th><th>Days</th><th>Dependencies</th><th>Seen once</th><th>Month-end</th><th>Unseen (95 %)</th><th>Coverage</th><th>At risk</th></tr>
+{{range .Watched}}<tr><td>{{plain (whose .Policy)}}</td><td class="n">{{.Days}}</td><td class="n">{{.Observed}}</td><td class="n">{{.Once}}</td><td class="n">{{.Monthly}}</td><td>{{interval .}}</td><td class="n">{{share .Coverage}}</td><td class="n">{{printf "%.1f" .AtRisk}}</td></tr>
+{{end}}</table>{{end}}
+{{if .Spread}}<h2>Spread of a compromise</h2><p>{{plain .Spread}}</p>{{end}}
 <h2>Always allowed</h2><ul><li>{{.Stateful}}</li>{{range .Set.AlwaysAllowed}}<li><b>{{.Name}}</b> ({{.Direction}}) {{services .Services}} {{plain .Why}}</li>{{end}}
 {{range .Set.BreakGlass}}<li>break-glass: {{.}} may reach every protected workload</li>{{end}}</ul>
 <p class="muted">Selectors meant {{.Members}} workloads when this was made.</p>

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bulkhead/bulkhead/flow"
 	"github.com/bulkhead/bulkhead/policy"
 	"github.com/bulkhead/bulkhead/topology"
 )
@@ -22,6 +23,8 @@ func writeMarkdown(w io.Writer, in *Input) ([]string, error) {
 		m.policy(&in.Set.Policies[i])
 	}
 	m.simulation()
+	m.readiness()
+	m.exposure()
 	m.reach()
 	m.always()
 	return nil, m.Flush()
@@ -118,24 +121,83 @@ func (m *markdown) simulation() {
 		m.printf("| %s | %d | %d |\n", policy.Class(class), t.Dependencies, t.Connections)
 	}
 	m.printf("\n%d connections touch no policy.\n\n", s.Untouched)
-	const shown = 50
-	broken := 0
-	for _, r := range s.Rows {
-		if r.Class != policy.ClassWouldBreak {
-			continue
-		}
-		if broken == 0 {
-			m.printf("What would break, busiest first:\n\n| from | to | service | connections | why |\n|---|---|---|--:|---|\n")
-		}
-		if broken++; broken > shown {
-			continue
-		}
-		m.printf("| %s | %s | %s | %d | %s |\n", escapeMarkdown(s.Nodes[r.Dep.Client].Name), escapeMarkdown(s.Nodes[r.Dep.Server].Name), r.Dep.Service, r.Connections, escapeMarkdown(r.Verdict.Why))
+	if len(s.Breaks) > 0 {
+		m.printf("What would break, what looks legitimate first:\n\n| concern | what | services | dependencies | connections | why | decision |\n|---|---|---|--:|--:|---|---|\n")
 	}
-	if broken > shown {
-		m.printf("\n%d more are in the JSON export.\n", broken-shown)
+	for i := range s.Breaks[:min(len(s.Breaks), maxBreaks)] {
+		b := &s.Breaks[i]
+		m.printf("| %s | %s | %s | %d | %d | %s | %s |\n", concernText(b.Concern), escapeMarkdown(b.What), usedServices(b.Services), b.Dependencies, b.Connections, escapeMarkdown(b.Why), b.Decision)
+	}
+	if more := len(s.Breaks) - maxBreaks; more > 0 {
+		m.printf("\n%d more are in the JSON export.\n", more)
 	}
 	m.printf("\n")
+}
+
+// maxBreaks is how many lines of what would break a review pack lists.
+const maxBreaks = 50
+
+func concernText(c policy.Concern) string {
+	if c == "" {
+		return "looks legitimate"
+	}
+	return string(c)
+}
+
+func usedServices(list []flow.Service) string {
+	words := make([]string, 0, len(list))
+	for _, s := range list {
+		words = append(words, s.String())
+	}
+	if more := len(words) - 8; more > 0 {
+		words = append(words[:8], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(words, " ")
+}
+
+// readiness says whether the traffic was watched for long enough.
+func (m *markdown) readiness() {
+	if len(m.in.Readiness) == 0 {
+		return
+	}
+	m.printf("## Watched long enough?\n\n%s\n\n", escapeMarkdown(m.in.Readiness[0].Words))
+	m.printf("| policy | days | dependencies | seen once | month-end | unseen (95 %%) | coverage | at risk in %d days |\n|---|--:|--:|--:|--:|---|--:|--:|\n", m.in.Readiness[0].Horizon)
+	for i := range m.in.Readiness {
+		r := &m.in.Readiness[i]
+		if i > 0 && r.Once == 0 && r.Monthly == 0 && r.AtRisk == 0 {
+			continue
+		}
+		m.printf("| %s | %d | %d | %d | %d | %s | %.2f %% | %.1f |\n", escapeMarkdown(policyOrAll(r.Policy)), r.Days, r.Observed, r.Once, r.Monthly, interval(r), 100*r.Coverage, r.AtRisk)
+	}
+	m.printf("\n")
+}
+
+func policyOrAll(name string) string {
+	if name == "" {
+		return "the whole estate"
+	}
+	return name
+}
+
+func interval(r *policy.Readiness) string {
+	return fmt.Sprintf("%.1f (%.1f to %.1f)", r.Unseen, r.UnseenLow, r.UnseenHigh)
+}
+
+func (m *markdown) exposure() {
+	if text := m.in.exposureText(); text != "" {
+		m.printf("## Spread of a compromise\n\n%s\n\n", escapeMarkdown(text))
+	}
+}
+
+// exposureText compares the estate's exposure without and with the set; "" when it
+// was not measured.
+func (in *Input) exposureText() string {
+	a, b := in.ExposureToday, in.ExposureDraft
+	if a == nil || b == nil {
+		return ""
+	}
+	return fmt.Sprintf("A compromise of one workload could spread, over the dependencies seen, to %.1f %% of the others on average and %.1f %% at worst (%s) today; once these policies are enforced, to %.1f %% and %.1f %% (%s).",
+		100*a.Mean, 100*a.Worst, a.WorstNode, 100*b.Mean, 100*b.Worst, b.WorstNode)
 }
 
 func (m *markdown) reach() {

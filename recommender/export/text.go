@@ -27,12 +27,15 @@ type jsonDocument struct {
 	Simulation     *policy.Simulation     `json:"simulation,omitempty"`
 	Today          *policy.Reach          `json:"blastRadiusToday,omitempty"`
 	Draft          *policy.Reach          `json:"blastRadiusDraft,omitempty"`
+	ExposureToday  *policy.Exposure       `json:"exposureToday,omitempty"`
+	ExposureDraft  *policy.Exposure       `json:"exposureDraft,omitempty"`
+	Readiness      []policy.Readiness     `json:"readiness,omitempty"`
 }
 
 func writeJSON(w io.Writer, in *Input) ([]string, error) {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
-	return nil, enc.Encode(jsonDocument{in.Set.Hash(), in.At, in.Set, in.Recommendation, in.Simulation, in.Today, in.Draft})
+	return nil, enc.Encode(jsonDocument{in.Set.Hash(), in.At, in.Set, in.Recommendation, in.Simulation, in.Today, in.Draft, in.ExposureToday, in.ExposureDraft, in.Readiness})
 }
 
 var csvHeader = []string{"policy", "scope", "stage", "egress", "rule", "action", "from", "to", "services", "process", "description",
