@@ -14,7 +14,7 @@ import (
 // options is everything the API can ask this program.
 func (b *backend) options(log *slog.Logger) httpapi.Options {
 	return httpapi.Options{Log: log, Hub: b.hub, Violations: b, Readiness: b, Exposure: b,
-		Identities: b, Inventory: b, History: b, Decider: b, Claimer: b, Proposals: b, Hosts: b, Counters: &b.requests}
+		Identities: b, Inventory: b, History: b, Decider: b, Claimer: b, Proposals: b, Hosts: b, Changes: b, Counters: &b.requests}
 }
 
 // measured is what /metrics shows: the stages of the sensors in this process, and the
