@@ -131,6 +131,9 @@ const reachTimeout = 10 * time.Second
 // confirmByReach confirms a change if the controller can be reached under it. As
 // long as it cannot, the kernel's gate is not touched, and closes.
 func (k *Keeper) confirmByReach(ctx context.Context, p *pending) error {
+	if !k.opts.Now().Before(p.Deadline) {
+		return nil // the gate has closed
+	}
 	try, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
 	if err := k.opts.Reach(try); err != nil {
