@@ -31,6 +31,9 @@ func (w *work) findApplications() {
 		ties = w.ties()
 		w.findPeople(ties)
 	}
+	if w.splitByHome() {
+		ties = w.ties()
+	}
 	kind := w.roleKinds()
 	ties = slices.DeleteFunc(ties, func(t tie) bool {
 		return w.people[t.client] || w.people[t.server] || kind[t.client] != "" || kind[t.server] != ""

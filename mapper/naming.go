@@ -234,7 +234,7 @@ func (w *work) appName(a int32) (string, string) {
 		app.Infrastructure = w.m.Infrastructure[k].Kind
 		return app.Infrastructure, "shared infrastructure: " + w.m.Infrastructure[k].Why
 	}
-	if w.people[w.role[app.Members[0]]] {
+	if w.allPeople(app.Members) {
 		return "workstations", plural(len(app.Members), "machine") + " that use many applications and serve nobody"
 	}
 	if word, share := w.commonWord(app.Members); share >= 0.5 {
@@ -247,6 +247,11 @@ func (w *work) appName(a int32) (string, string) {
 		return serviceRole(s[0]) + "-group", size
 	}
 	return "group", size
+}
+
+// allPeople reports that nobody among members is a server that people stand beside.
+func (w *work) allPeople(members []int32) bool {
+	return !slices.ContainsFunc(members, func(i int32) bool { return !w.people[w.role[i]] })
 }
 
 // commonKind is the kind of infrastructure that all members are, or "".

@@ -69,56 +69,6 @@ func (w *work) findPeople(ties []tie) {
 	}
 }
 
-// homes finds, for people's roles, the role of servers that stand where they
-// stand: three or more servers, each used from its own network. A nurse's station
-// uses many applications and is still part of the ward whose hub it sits beside.
-// -1 for none.
-func (w *work) homes() []int32 {
-	type pair struct{ client, server int32 }
-	near, all := map[pair]int{}, map[pair]int{}
-	for i := range w.deps {
-		d := &w.deps[i]
-		p := pair{w.role[d.Client], w.role[d.Server]}
-		if p.client < 0 || p.server < 0 || p.client == p.server || !w.people[p.client] || w.people[p.server] || w.infra[d.Server] >= 0 {
-			continue
-		}
-		all[p]++
-		if neighbours(&w.nodes[d.Client], &w.nodes[d.Server]) {
-			near[p]++
-		}
-	}
-	size := w.roleSizes()
-	home := make([]int32, w.roles)
-	for r := range home {
-		home[r] = -1
-	}
-	for p, n := range near {
-		best := home[p.client]
-		if size[p.server] < 3 || 5*n < 4*all[p] {
-			continue
-		}
-		if best < 0 || n > near[pair{p.client, best}] || (n == near[pair{p.client, best}] && p.server < best) {
-			home[p.client] = p.server
-		}
-	}
-	return home
-}
-
-// neighbours reports two nodes on one network: the same /24, or /64 of IPv6.
-func neighbours(a, b *topology.Node) bool {
-	for _, x := range a.Addrs {
-		bits := 64
-		if x.Is4() {
-			bits = 24
-		}
-		p, err := x.Prefix(bits)
-		if err == nil && slices.ContainsFunc(b.Addrs, p.Contains) {
-			return true
-		}
-	}
-	return false
-}
-
 // minPeople is the fewest machines that count as people's: less is a batch job
 // that reads from everywhere.
 const minPeople = 4
