@@ -18,6 +18,9 @@ type estateCase struct {
 	baseline bool // Louvain and components too; gonum takes minutes on large graphs
 }
 
+// allNoise is what the worst sensor sees of the worst estate.
+var allNoise = scenario.Noise{NoNames: true, MissingDays: 3, OneWay: 0.2, NAT: true}
+
 var estateCases = []estateCase{
 	{"demonstration estate", scenario.Options{}, true},
 	{"no names", scenario.Options{Noise: scenario.Noise{NoNames: true}}, true},
@@ -27,12 +30,18 @@ var estateCases = []estateCase{
 	{"20 % seen one way", scenario.Options{Noise: scenario.Noise{OneWay: 0.2}}, true},
 	{"offices behind NAT", scenario.Options{Noise: scenario.Noise{NAT: true}}, true},
 	{"no scanners", scenario.Options{Noise: scenario.Noise{NoScanners: true}}, true},
-	{"all noise at once", scenario.Options{Noise: scenario.Noise{NoNames: true, MissingDays: 3, OneWay: 0.2, NAT: true}}, true},
+	{"all noise at once", scenario.Options{Noise: allNoise}, true},
 	{"1,000 workloads", scenario.Options{Workloads: 1000}, true},
 	{"1,000 workloads, no names", scenario.Options{Workloads: 1000, Noise: scenario.Noise{NoNames: true}}, true},
 	{"1,000 workloads, renumbered", scenario.Options{Workloads: 1000, Noise: scenario.Noise{NoNames: true, Renumber: true}}, true},
+	{"1,000 workloads, three days missing", scenario.Options{Workloads: 1000, Noise: scenario.Noise{MissingDays: 3}}, true},
+	{"1,000 workloads, 20 % seen one way", scenario.Options{Workloads: 1000, Noise: scenario.Noise{OneWay: 0.2}}, true},
+	{"1,000 workloads, offices behind NAT", scenario.Options{Workloads: 1000, Noise: scenario.Noise{NAT: true}}, true},
+	{"1,000 workloads, no scanners", scenario.Options{Workloads: 1000, Noise: scenario.Noise{NoScanners: true}}, true},
+	{"1,000 workloads, all noise at once", scenario.Options{Workloads: 1000, Noise: allNoise}, true},
 	{"10,000 workloads, three days", scenario.Options{Workloads: 10000, Days: 3}, false},
 	{"10,000 workloads, three days, no names", scenario.Options{Workloads: 10000, Days: 3, Noise: scenario.Noise{NoNames: true}}, false},
+	{"10,000 workloads, four days, three missing, all other noise too", scenario.Options{Workloads: 10000, Days: 4, Noise: allNoise}, false},
 }
 
 // otherEstates measure what the retail chain's figures are worth elsewhere. The
@@ -47,7 +56,7 @@ var otherCases = []estateCase{
 	{", no names", scenario.Options{Noise: scenario.Noise{NoNames: true}}, true},
 	{", renumbered", scenario.Options{Noise: scenario.Noise{NoNames: true, Renumber: true}}, true},
 	{", 1,000 workloads", scenario.Options{Workloads: 1000}, true},
-	{", all noise at once", scenario.Options{Noise: scenario.Noise{NoNames: true, MissingDays: 3, OneWay: 0.2, NAT: true}}, true},
+	{", all noise at once", scenario.Options{Noise: allNoise}, true},
 }
 
 func otherEstateCases() ([]estateCase, error) {

@@ -19,7 +19,8 @@ func TestGroupingHoldsTheLine(t *testing.T) {
 	}{
 		{"retail", scenario.Options{}, 0.95, 0.95},
 		{"retail without names", scenario.Options{Noise: scenario.Noise{NoNames: true}}, 0.9, 0.85},
-		{"hospital", scenario.Options{Spec: hospital}, 0.9, 0.9},
+		{"hospital", scenario.Options{Spec: hospital}, 0.95, 0.9},
+		{"hospital without names", scenario.Options{Spec: hospital, Noise: scenario.Noise{NoNames: true}}, 0.95, 0.9},
 	} {
 		x, err := mapEstate(c.options)
 		if err != nil {

@@ -140,13 +140,13 @@ func systemsSection(r *report) error {
 		}
 		infra := x.infrastructure(m)
 		rows = append(rows, []string{v.name, fmt.Sprint(len(systems)), fmt.Sprint(len(m.Graph.Nodes)), fmt.Sprint(len(m.Applications)),
-			two(x.table(m, m.AppOf, false).ARI()), two(x.table(m, baseline.Louvain(&m.Graph, 1), false).ARI()),
-			two(x.table(m, baseline.Components(&m.Graph), false).ARI()), two(x.table(m, m.RoleOf, true).ARI()),
+			two(x.table(m, m.AppOf, false).ARI()), two(vMeasure(x.table(m, m.AppOf, false))), two(x.table(m, baseline.Louvain(&m.Graph, 1), false).ARI()),
+			two(x.table(m, baseline.Components(&m.Graph), false).ARI()), two(x.table(m, m.RoleOf, true).ARI()), two(vMeasure(x.table(m, m.RoleOf, true))),
 			two(infra.Precision()), two(infra.Recall())})
 	}
 	r.heading("Described systems in one network, no names")
 	r.text("Services and calls of microsecend, np-guard-topology, online-boutique and nezha-online-boutique; resolvers, a log collector and a monitor added.\n")
-	r.table([]string{"network", "systems", "nodes", "applications found", "applications ARI", "Louvain ARI", "components ARI", "roles ARI", "infra precision", "infra recall"}, rows)
+	r.table([]string{"network", "systems", "nodes", "applications found", "applications ARI", "V", "Louvain ARI", "components ARI", "roles ARI", "V", "infra precision", "infra recall"}, rows)
 	return nil
 }
 
@@ -173,4 +173,10 @@ func seedSection(r *report) error {
 	r.heading("The default estate under ten seeds")
 	r.table([]string{"estate", "applications ARI, worst", "median", "roles ARI, worst", "median"}, rows)
 	return nil
+}
+
+// vMeasure is the V-measure alone.
+func vMeasure(t *score.Table) float64 {
+	v, _, _ := t.V()
+	return v
 }
