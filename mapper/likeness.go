@@ -166,12 +166,10 @@ func contained(a, b []end) float64 {
 }
 
 // Shares of what a group does that it must do with another's peers to be part of
-// it: most of it, a good part when their host names agree, and nearly all of it
-// when they are of different classes.
+// it: most of it, or a good part when their host names agree.
 const (
 	likeBar      = 0.5
 	likeNamedBar = 0.35
-	likeAcross   = 0.7
 )
 
 // alike reports whether two groups of a class are one: more than the bar of what
@@ -211,9 +209,6 @@ func (d *doings) serving(group int32) []end {
 }
 
 func (g *grouping) bar(x, y int32) float64 {
-	if g.class[x] != g.class[y] {
-		return likeAcross
-	}
 	if s := g.stemOf[g.sets.find(x)]; s != "" && s == g.stemOf[g.sets.find(y)] {
 		return likeNamedBar
 	}
