@@ -115,6 +115,7 @@ const (
 	DropFragment                   // later fragment whose first was never seen
 	DropDepth                      // nested deeper than the bound
 	DropSpoolDamaged               // a spool file was torn or failed its checksum
+	DropLimited                    // too many in a second for what they cost
 	numDropReasons
 )
 
@@ -122,6 +123,7 @@ var dropReasons = [numDropReasons]string{
 	"none", "kernel", "queue-full", "truncated", "malformed", "not-ip", "link-type", "no-template",
 	"bad-template", "template-cap", "version", "unknown-exporter", "ignored", "panic", "table-full",
 	"spool-full", "store", "no-flow", "duplicate", "fragment", "depth", "spool-damaged",
+	"limited",
 }
 
 func (d DropReason) String() string { return name(dropReasons[:], int(d)) }

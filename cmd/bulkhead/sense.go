@@ -302,6 +302,10 @@ func collectorStages(st collector.Stats) []httpapi.Stage {
 		{Name: "flows", Unit: "packets", Received: st.Assemble.Packets - st.Assemble.Waiting, Passed: st.Assemble.Counted + st.Assemble.Fragments,
 			Deduplicated: twice, Drops: httpapi.DropsOf(&drops)},
 	}
+	if unread := st.Names.Drops(); st.Names.Looked > 0 {
+		out = append(out, httpapi.Stage{Name: "names", Unit: "packets", Received: st.Names.Looked,
+			Passed: st.Names.Looked - unread.Total(), Drops: httpapi.DropsOf(&unread)})
+	}
 	if st.Exports > 0 {
 		out = append(out, exportStages(st.NetFlow)...)
 	}

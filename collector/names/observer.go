@@ -36,6 +36,14 @@ type Stats struct {
 	Emitted   uint64
 }
 
+// Drops are the packets looked into that gave nothing, though they promised a name.
+func (s *Stats) Drops() (d flow.Drops) {
+	d.Add(flow.DropMalformed, s.Malformed)
+	d.Add(flow.DropPanic, s.Panics)
+	d.Add(flow.DropLimited, s.Limited)
+	return d
+}
+
 // Merge adds the counters of another Observer.
 func (s *Stats) Merge(o *Stats) {
 	s.Looked += o.Looked
@@ -169,6 +177,7 @@ func (o *Observer) look(p *capture.Packet) {
 // whole reads a ClientHello that came in several segments, of which p is the last.
 func (o *Observer) whole(p *capture.Packet, b []byte) {
 	o.now, o.scope = p.Time, p.Scope(o.o.ScopeVLAN, o.o.ScopeVNI)
+	o.stats.Looked++
 	name, ok := ServerName(b)
 	if len(name) > 0 {
 		o.add(p.Dst.Netip(), withoutPort(name), flow.NameSNI)
