@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/bulkhead/bulkhead/policy"
 	"github.com/bulkhead/bulkhead/topology"
@@ -64,6 +65,7 @@ func (s *server) getTighten(w http.ResponseWriter, r *http.Request) error {
 
 func tighten(from policy.Level, sets [2]*policy.Set, parties []policy.Party) tightened {
 	changes := policy.Diff(sets[0], sets[1], parties)
+	slices.SortStableFunc(changes, func(a, b policy.Change) int { return order(a.Opens(), b.Opens()) }) // what closes is what was asked about
 	out := tightened{From: from, To: from + 1, Rules: [2]int{rulesOf(sets[0]), rulesOf(sets[1])}, Changes: []change{}, Total: len(changes)}
 	for _, c := range changes[:min(len(changes), tightenChanges)] {
 		out.Changes = append(out.Changes, change{c.Opens(), c.String(), orEmpty(c.From), orEmpty(c.To), servicesText(c.Services)})
@@ -78,13 +80,35 @@ func rulesOf(s *policy.Set) (n int) {
 	return n
 }
 
+// partiesOf is the inside of a map as policies see it, one party for each address:
+// rules from workload to workload are by address. nil when there are too many.
 func partiesOf(m *topology.Map) []policy.Party {
 	if len(m.Graph.Nodes) > tightenParties {
 		return nil
 	}
-	out := make([]policy.Party, len(m.Graph.Nodes))
-	for i := range out {
-		out[i] = policy.PartyOf(m, int32(i))
+	var out []policy.Party
+	for i := range m.Graph.Nodes {
+		n := &m.Graph.Nodes[i]
+		if !n.Inside() {
+			continue
+		}
+		p := policy.PartyOf(m, int32(i))
+		out = append(out, p)
+		for _, a := range n.Addrs[min(1, len(n.Addrs)):] {
+			p.Addr = a
+			out = append(out, p)
+		}
 	}
 	return out
+}
+
+// order sorts false before true.
+func order(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
 }
