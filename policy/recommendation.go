@@ -93,7 +93,9 @@ type Recommendation struct {
 	Evidence  []Evidence `json:"evidence"` // one per rule, in the set's order
 	Decisions []Decision `json:"decisions"`
 	Coverage  []Coverage `json:"coverage"` // overall first, then per policy
-	Notes     []string   `json:"notes,omitempty"`
+	// Before is the coverage of the set it builds on; nil when there was none.
+	Before []Coverage `json:"coverageBefore,omitempty"`
+	Notes  []string   `json:"notes,omitempty"`
 	// Changes compares the set with the one it builds on: one per rule; nil when
 	// there was none to build on.
 	Changes []RuleChange `json:"changes,omitempty"`

@@ -69,7 +69,7 @@ func (d *draft) write() error {
 	}
 	d.rec.Set = set
 	if d.reuse != nil {
-		d.rec.Changes = d.reuse.changes(set)
+		d.rec.Changes, d.rec.Before = d.reuse.changes(set), coverage(d.reuse.e, d.reuse.ids, d.m)
 		d.rec.Evidence = append(d.rec.Evidence, d.keptEvidence(set)...)
 		d.rec.Notes = append(d.rec.Notes, d.reuse.denied()...)
 	}

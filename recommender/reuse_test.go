@@ -99,6 +99,9 @@ func TestPartsOfARecommendationAreCompleted(t *testing.T) {
 		if len(kept) > 0 {
 			t.Errorf("every %d. rule left out: rules lost: %v", every, kept)
 		}
+		if rec.Before[0].Allowed >= rec.Coverage[0].Allowed {
+			t.Errorf("every %d. rule left out: %d connections allowed before, %d after", every, rec.Before[0].Allowed, rec.Coverage[0].Allowed)
+		}
 		if o := origins(rec); countRules(rec.Set) > countRules(whole.Set)+2 || o[policy.OriginNew]+o[policy.OriginExtended] == 0 {
 			t.Errorf("every %d. rule left out: %d rules, were %d; %v", every, countRules(rec.Set), countRules(whole.Set), o)
 		}

@@ -166,7 +166,11 @@ func summarize(w io.Writer, rec *policy.Recommendation) error {
 		count(rules, "rule", "rules"), day(rec.Since), day(rec.Until))
 	if len(rec.Coverage) > 0 {
 		c := rec.Coverage[0]
-		fmt.Fprintf(w, "they allow %s of %d connections (%d of %d dependencies)\n", percent(c.Allowed, c.Connections), c.Connections, c.AllowedDeps, c.Dependencies)
+		before := ""
+		if len(rec.Before) > 0 {
+			before = fmt.Sprintf("; before, %s of %d", percent(rec.Before[0].Allowed, rec.Before[0].Connections), rec.Before[0].Connections)
+		}
+		fmt.Fprintf(w, "they allow %s of %d connections (%d of %d dependencies)%s\n", percent(c.Allowed, c.Connections), c.Connections, c.AllowedDeps, c.Dependencies, before)
 	}
 	for _, n := range rec.Notes {
 		fmt.Fprintf(w, "note: %s\n", printable(n))
