@@ -23,12 +23,14 @@ import (
 type hostFlags struct {
 	app       *app
 	gateway   bool
+	bridge    bool
 	self      []string
 	inventory string
 }
 
 func (h *hostFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&h.gateway, "gateway", false, "this machine forwards for the workloads behind it")
+	cmd.Flags().BoolVar(&h.bridge, "bridge", false, "this machine bridges between the workloads; needs br_netfilter")
 	cmd.Flags().StringSliceVar(&h.self, "workload", nil, "ids of the workloads that run here; default: those with this machine's addresses")
 	cmd.Flags().StringVar(&h.inventory, "inventory", "", "file with workloads and their labels; default: the recorded map")
 }
@@ -46,7 +48,12 @@ func (h *hostFlags) host(ctx context.Context, set *policy.Set) (nft.Host, error)
 	}
 	host := nft.Host{Mode: nft.ModeHost, Self: h.self, Networks: set.Networks, Workloads: hostWorkloads(members)}
 	host.Name, _ = os.Hostname()
-	if h.gateway {
+	if h.bridge {
+		if err := nft.CheckBridge(nft.BridgeSysctls); err != nil {
+			return host, err
+		}
+	}
+	if h.gateway || h.bridge {
 		host.Mode = nft.ModeGateway
 		return host, nil
 	}

@@ -235,3 +235,24 @@ func (s *Space) up(t testing.TB, link string) {
 		t.Fatalf("%s up: %v", link, err)
 	}
 }
+
+// Bridge makes these interfaces ports of a new bridge.
+func (s *Space) Bridge(t testing.TB, name string, ports ...string) {
+	t.Helper()
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	bridge := &netlink.Bridge{LinkAttrs: attrs}
+	if err := s.link.LinkAdd(bridge); err != nil {
+		t.Fatalf("bridge %s: %v", name, err)
+	}
+	for _, port := range ports {
+		l, err := s.link.LinkByName(port)
+		if err == nil {
+			err = s.link.LinkSetMaster(l, bridge)
+		}
+		if err != nil {
+			t.Fatalf("port %s of bridge %s: %v", port, name, err)
+		}
+	}
+	s.up(t, name)
+}

@@ -55,8 +55,8 @@ func Diff(old, new Ruleset) Changes {
 	return c
 }
 
-// numbers are the identities that addresses have, and the groups that identities,
-// places or rules have.
+// numbers are the identities and circles that addresses have, and the groups that
+// identities, places or rules have.
 type numbers struct{ identities, groups map[uint32]bool }
 
 // given lists the numbers a ruleset gives out.
@@ -68,7 +68,7 @@ func (r *Ruleset) given() numbers {
 			to = n.groups
 		}
 		for _, id := range r.Sets[i].Identities {
-			to[id.Number] = true
+			to[id.Number], to[id.Circle] = true, true
 		}
 	}
 	for i := range r.Chains {
@@ -86,9 +86,9 @@ func (r *Ruleset) given() numbers {
 // keyIn reports whether a packet can come to an element of a set by these numbers;
 // true for sets that are not asked by such.
 func (n numbers) keyIn(s *Set, e Elem) bool {
-	switch {
+	switch { // 0 is nobody's number
 	case s.Type == GroupPeer || s.Type == GroupPeerService:
-		return n.groups[uint32(e.Hi)]
+		return n.groups[uint32(e.Hi)] && n.identities[uint32(e.Lo)]
 	case s.Type == Ident && s.Words > 0:
 		return n.identities[uint32(e.Lo)]
 	case s.Type == Ident:

@@ -2,6 +2,7 @@ package nft
 
 import (
 	"fmt"
+	"hash/fnv"
 	"slices"
 
 	"github.com/bulkhead/bulkhead/policy"
@@ -19,7 +20,6 @@ type judge struct {
 	peers    Set    // group . peer's identity → chain
 	circles  struct{ services, peers Set }
 	rest     Set // group → what holds for everybody else
-	numbers  map[uint64]uint32
 	taken    map[uint32]bool
 }
 
@@ -33,7 +33,7 @@ func (c *compiler) judge(side policy.Direction) *judge {
 	}
 	end := sideName(side)
 	j := &judge{
-		c: c, side: side, numbers: map[uint64]uint32{}, taken: map[uint32]bool{0: true, unjudged: true},
+		c: c, side: side, taken: map[uint32]bool{0: true, unjudged: true},
 		groups: Set{Name: end + groupMap, Type: Ident, Words: groupWords, Note: "the group of each protected identity"},
 		places: [2]Set{
 			{Name: end + placeMap4, Type: Addr4, Words: groupWords, Interval: true, Note: "the group of addresses no workload claims"},
@@ -49,22 +49,32 @@ func (c *compiler) judge(side policy.Direction) *judge {
 	return j
 }
 
-// take gives a group its number and puts what it consists of into the sets. Groups
-// of the same content are one.
+// take gives a group its number and puts what it consists of into the sets.
 func (j *judge) take(e *identityEmitter) {
-	sum := e.sum()
-	number, known := j.numbers[sum]
-	if !known {
-		for number = max(1, uint32(sum)); j.taken[number]; {
-			number++
-		}
-		j.taken[number], j.numbers[sum] = true, number
-		j.entries(number, &e.peers, &j.services, &j.peers)
-		j.entries(number, &e.circles, &j.circles.services, &j.circles.peers)
-		j.rest.lead([]Elem{{Lo: uint64(number)}}, j.restOf(e, sum))
-		j.c.out.Names[number] = j.c.groupNote(j.side, e.g)
+	number := uint32(j.c.definition(e.g))
+	for j.taken[number] {
+		number++
 	}
+	j.taken[number] = true
+	j.entries(number, &e.peers, &j.services, &j.peers)
+	j.entries(number, &e.circles, &j.circles.services, &j.circles.peers)
+	j.rest.lead([]Elem{{Lo: uint64(number)}}, j.restOf(e))
+	j.c.out.Names[number] = j.c.groupNote(j.side, e.g)
 	e.g.number = number
+}
+
+// definition hashes what policies and rules say of a group, whoever they are about.
+func (c *compiler) definition(g *group) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintln(h, g.agent)
+	for _, p := range g.pool {
+		fmt.Fprintf(h, "%q %v %v\n", c.pols[p].Name, c.pols[p].stage, c.pols[p].Egress)
+	}
+	for _, i := range g.rules {
+		r := &c.rules[i]
+		fmt.Fprintf(h, "%q %q %v %q %v %s %s\n", c.pols[r.pol].Name, r.Name, r.Action, r.Process, r.Services, c.terms.names(r.from), c.terms.names(r.to))
+	}
+	return h.Sum64()
 }
 
 func (j *judge) entries(group uint32, n *entries, services, peers *Set) {
@@ -82,16 +92,18 @@ func (j *judge) entries(group uint32, n *entries, services, peers *Set) {
 
 // restOf is where peers go whose identity and circle say nothing: to the group's
 // networks, then its default.
-func (j *judge) restOf(e *identityEmitter, sum uint64) Verdict {
+func (j *judge) restOf(e *identityEmitter) Verdict {
 	if len(e.nets) == 0 {
 		if len(e.base.cells)+len(e.base.processes) == 0 {
 			return j.c.verdict(j.side, e.base.other)
 		}
 		return Verdict{Goto, j.c.programChain(j.side, e.base)}
 	}
-	e.g.name = fmt.Sprintf("%s_%012x", e.g.name[:len(e.g.name)-9], sum&(1<<48-1))
-	rules := append(e.netMaps(nil), j.c.programRules(j.side, e.base, e.g.name)...)
-	j.c.addChain(Chain{Name: e.g.name, Rules: rules, Note: j.c.groupNote(j.side, e.g)})
+	e.g.name = fmt.Sprintf("%s_%012x", e.g.name[:len(e.g.name)-9], e.sum())
+	if !j.c.chains[e.g.name] { // several groups may say the same
+		rules := append(e.netMaps(nil), j.c.programRules(j.side, e.base, e.g.name)...)
+		j.c.addChain(Chain{Name: e.g.name, Rules: rules})
+	}
 	return Verdict{Goto, e.g.name}
 }
 

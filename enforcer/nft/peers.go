@@ -12,9 +12,9 @@ import (
 
 // identityGroup compiles what one group says of its peers, by their identities;
 // false when it would allow everything. The group is known to the sets by a number
-// made from that content, which never changes under it: a group that changes is a
-// new one, to which identities lead from then on. So a packet meets the old one
-// or the new one, whole.
+// made from its policies and rules: when these change it is a new group, to which
+// identities lead from then on, so that a packet meets the old one or the new one,
+// whole. Peers come and go under the number (see phases).
 func (c *compiler) identityGroup(side policy.Direction, g *group, byTerm map[int32][]*ident) bool {
 	e := identityEmitter{
 		placeEmitter: placeEmitter{c: c, side: side, g: g, byClass: map[*ident]*program{}},
@@ -176,27 +176,15 @@ func (e *identityEmitter) empty() bool {
 	return len(e.peers.services)+len(e.peers.whole)+len(e.circles.services)+len(e.circles.whole)+len(e.nets) == 0
 }
 
-// sum hashes all that the chain and its sets consist of, to 48 bits.
+// sum hashes what the group says of peers without entries, to 48 bits.
 func (e *identityEmitter) sum() uint64 {
 	h := fnv.New64a()
 	for _, p := range e.g.pool {
 		fmt.Fprintf(h, "%q ", e.c.pols[p].Name)
 	}
-	for _, n := range []*entries{&e.peers, &e.circles} {
-		for _, o := range sortedOutcomes(n.services) {
-			fmt.Fprintln(h, e.c.verdict(e.side, o), len(n.services[o]))
-			for _, x := range n.services[o] {
-				h.Write(appendKey(nil, GroupPeerService, x))
-			}
-		}
-		for _, w := range n.whole {
-			fmt.Fprintln(h, w.elem.Lo, e.c.programChain(e.side, w.prog))
-		}
-		fmt.Fprintln(h)
-	}
 	for i, r := range e.nets {
 		fmt.Fprintln(h, r.From, r.To, e.c.programChain(e.side, e.netProg[i]))
 	}
 	e.c.hashProgram(h, e.side, e.base)
-	return h.Sum64()
+	return h.Sum64() & (1<<48 - 1)
 }

@@ -5,11 +5,11 @@ import "slices"
 // phases divides changes into transactions of which one, the middle one, matters:
 //
 //   - ahead goes what nothing in the old ruleset can meet: new counters, sets and
-//     chains, what is said of groups that nobody is in yet, and the groups of
-//     identities that no address has yet;
+//     chains, and what is said of identities that no address has yet, and of
+//     groups that nobody is in yet;
 //   - then the switch;
-//   - behind goes what nothing in the new ruleset can meet: what is said of groups
-//     and identities that nobody has any more, and what only that leads to.
+//   - behind goes what nothing in the new ruleset can meet: what is said of
+//     identities and groups that nobody has any more, and what only that leads to.
 //
 // A packet under way at the switch sees elements of sets change while it still
 // runs the old rules (nft_do_chain reads the generation once, every lookup reads
@@ -89,7 +89,7 @@ func asksReplaced(rules []Rule, gone map[string]bool) bool {
 // divide separates elements that packets cannot come to by these numbers, and
 // which are not in other: one in both is not changed but comes or goes.
 func (s *SetChange) divide(elems, other []Elem, n numbers) (apart, rest []Elem) {
-	if s.old == nil || n.keyIn(s.Set, Elem{}) { // no set of numbers
+	if s.old == nil || !s.Set.keyedByNumber() { // no set of numbers
 		return nil, elems
 	}
 	moved := make(map[Elem]bool, len(other))
@@ -107,6 +107,11 @@ func (s *SetChange) divide(elems, other []Elem, n numbers) (apart, rest []Elem) 
 		}
 	}
 	return apart, rest
+}
+
+// keyedByNumber reports whether elements are about identities, circles or groups.
+func (s *Set) keyedByNumber() bool {
+	return s.Type == Ident || s.Type == GroupPeer || s.Type == GroupPeerService
 }
 
 func (s *SetChange) empty() bool {

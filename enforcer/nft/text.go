@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -39,6 +40,9 @@ func (r Ruleset) WriteTo(w io.Writer) (int64, error) {
 	}
 	for _, l := range r.Losses {
 		t.line(0, "# not expressed: %s", strings.ReplaceAll(l, "\n", " "))
+	}
+	if slices.ContainsFunc(r.Sets, func(s Set) bool { return s.Words > 0 }) {
+		t.line(0, "# Lookups of what a map gave are written as they work; nft -f has no words for them.")
 	}
 	t.line(0, "table inet %s", TableName)
 	t.line(0, "delete table inet %s", TableName)
