@@ -26,8 +26,6 @@ var goSuites = []struct {
 	{"Judging flows", "policy.Evaluate and its indexed form, 100,000 workloads and 10,000 rules where the name says so.",
 		"./policy", "Benchmark", "1s", ""},
 	{"Blast radius", "Reach of every workload over the dependencies that are open.", "./recommender", "Benchmark", "1x", ""},
-	{"Rulesets into the kernel", "Compile and apply in a network namespace; nft -f loads the same ruleset as text. Packet cost is the added time per forwarded packet.",
-		"./enforcer/nft", "Benchmark", "1x", ""},
 	{"A live interface", "One generator sends the smallest frames over a veth pair as fast as it can. Ring is the reader and the walk alone, by its thread's CPU time; " +
 		"Live is a sensor with all stages, by the process's CPU time but for the generator's. What was sent is counted or dropped.",
 		"./collector", "BenchmarkRing|BenchmarkLive", "1x", ""},

@@ -37,6 +37,7 @@ var sections = []struct {
 }{
 	{"packets", benchPackets},
 	{"exports", benchExports},
+	{"rulesets", benchRulesets},
 	{"go", benchGo},
 }
 
@@ -46,7 +47,7 @@ func main() {
 	}
 	out := flag.String("o", "docs/benchmarks.md", "report")
 	binary := flag.String("binary", "bin/bulkhead", "the program to measure")
-	only := flag.String("only", "", "one section: packets, exports or go")
+	only := flag.String("only", "", "one section: packets, exports, rulesets or go")
 	runs := flag.Int("runs", 5, "counted runs of each command")
 	flag.Parse()
 	ctx, stop := task.Notify(context.Background())
