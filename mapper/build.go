@@ -112,7 +112,8 @@ type work struct {
 	brief   []bool       // per dependency, see passing
 	names   []hostName   // per node, what its name says
 	pins    map[string]bool
-	class   []int32 // per node, behaviour class
+	realms  map[int32][]flow.Name // per node, see graphBuilder
+	class   []int32               // per node, behaviour class
 	classes int
 	infra   []int32 // per node, index into m.Infrastructure, -1 for none
 	role    []int32 // per node, role group, -1 for outside
@@ -127,7 +128,7 @@ type work struct {
 }
 
 func newWork(m *topology.Map, in *Input, g *graphBuilder) *work {
-	w := &work{m: m, in: in, nodes: m.Graph.Nodes, deps: m.Graph.Deps, probe: g.probes}
+	w := &work{m: m, in: in, nodes: m.Graph.Nodes, deps: m.Graph.Deps, probe: g.probes, realms: g.realms}
 	w.pins = map[string]bool{}
 	for _, pin := range in.Decisions.Pins {
 		w.pins[pin] = true

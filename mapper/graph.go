@@ -27,6 +27,7 @@ type graphBuilder struct {
 	nodes   []topology.Node
 	deps    []topology.Dependency
 	probes  []probeStats
+	realms  map[int32][]flow.Name // per node, realms and domains that it serves by its own word
 	graph   topology.Graph
 }
 
@@ -48,6 +49,7 @@ func buildGraph(in *Input, opt Options) *graphBuilder {
 	b := &graphBuilder{
 		in: in, opt: opt,
 		ids:     make(map[string]int32, 1024),
+		realms:  map[int32][]flow.Name{},
 		parties: make(map[partyKey]int32, 1024),
 		deps:    make([]topology.Dependency, 0, len(in.Edges)),
 	}

@@ -104,6 +104,7 @@ func (w *work) findInfrastructure() {
 		}
 		start = end
 	}
+	found = w.realmServers(found)
 	found = append(found, w.scanners(found)...)
 	w.setFindings(found)
 	w.setFindings(append(w.m.Infrastructure, w.companions()...))

@@ -35,7 +35,7 @@ func nameRank(k flow.NameKind) int {
 // attachNames gives nodes the names their addresses went by, best first. A
 // workload's own name stays; an address takes its best one.
 func (b *graphBuilder) attachNames() {
-	at := make(map[scopedAddr]int32, len(b.parties))
+	at := make(map[partyKey]int32, len(b.parties))
 	for i := range b.nodes {
 		b.ids[b.nodes[i].ID] = int32(i)
 	}
@@ -44,11 +44,16 @@ func (b *graphBuilder) attachNames() {
 		return cmp.Or(cmp.Compare(nameRank(x.Kind), nameRank(y.Kind)), cmp.Compare(y.Count, x.Count), cmp.Compare(x.Name, y.Name))
 	})
 	for _, n := range names {
-		key := scopedAddr{n.Addr, n.Scope}
+		p := flow.Party{Addr: n.Addr, Scope: n.Scope}
+		key := partyKey{n.Addr, n.Scope, b.holder(p, n.Last)} // who had the address when it went by the name
 		i, ok := at[key]
 		if !ok {
-			i = b.known(flow.Party{Addr: n.Addr, Scope: n.Scope}, n.Last)
+			i = b.known(p, n.Last)
 			at[key] = i
+		}
+		if i >= 0 && n.Kind.Directory() && b.nodes[i].Inside() {
+			b.realms[i] = append(b.realms[i], n)
+			continue
 		}
 		if i < 0 || n.Kind.Directory() || !b.nodes[i].Inside() || len(b.nodes[i].Names) >= maxNames || slices.Contains(b.nodes[i].Names, n.Name) {
 			continue
@@ -59,11 +64,6 @@ func (b *graphBuilder) attachNames() {
 			node.Name = n.Name
 		}
 	}
-}
-
-type scopedAddr struct {
-	addr  netip.Addr
-	scope flow.Scope
 }
 
 // known returns the node p belongs to, or -1 when no edge made one. Valid once

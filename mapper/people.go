@@ -226,7 +226,7 @@ func (w *work) servingPeople(ties []tie) []topology.Finding {
 				kind = KindProxy
 			}
 			out = append(out, topology.Finding{Node: i, Kind: kind, Confidence: 0.6 + 0.3*min(share, 1),
-				Why: fmt.Sprintf("serves %.0f %% of all people's machines and hardly anybody else (%s)", 100*share, services[0])})
+				Why: fmt.Sprintf("serves %.0f %% of all people's machines and hardly anybody else (%s)", 100*share, mostTelling(services))})
 		}
 	}
 	return out
@@ -274,4 +274,13 @@ func (w *work) clientele(members []int32) (people, others int, services []flow.S
 	}
 	slices.SortFunc(services, flow.Service.Compare)
 	return people, others, services
+}
+
+// mostTelling is the first service that has a port: that everybody pings a server
+// says nothing about it.
+func mostTelling(services []flow.Service) flow.Service {
+	if i := slices.IndexFunc(services, func(s flow.Service) bool { return flow.HasPorts(s.Proto) }); i >= 0 {
+		return services[i]
+	}
+	return services[0]
 }
