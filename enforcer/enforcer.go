@@ -33,6 +33,9 @@ type Options struct {
 	// OnRuleset is told of every ruleset that goes into force, before it does; for
 	// whoever explains its reports. May be nil.
 	OnRuleset func(*nft.Ruleset)
+	// OnStep is told of every step once it is in the journal; it must not call back.
+	// May be nil.
+	OnStep func(Step)
 	// CutConnections ends the established connections that a set forbids, and says
 	// how many; nil where that cannot be done.
 	CutConnections func(ctx context.Context, set *policy.Set, host *nft.Host) (int, error)
@@ -350,7 +353,13 @@ func (e *Enforcer) record(event string, v *Version, detail string) error {
 	if v != nil && event == "applied" {
 		s.Author, s.Reason = v.Author, v.Reason
 	}
-	return e.state.record(s)
+	if err := e.state.record(s); err != nil {
+		return err
+	}
+	if e.opts.OnStep != nil {
+		e.opts.OnStep(s)
+	}
+	return nil
 }
 
 // Confirm makes the pending version permanent.

@@ -119,7 +119,7 @@ func (e *enforcing) oversee(ctx context.Context, set *policy.Set, host nft.Host,
 	defer func() { err = errors.Join(err, k.Close()) }()
 	var book watch.Book
 	opt := e.enforcerOptions(k)
-	opt.OnRuleset, opt.Author = book.Set, "watch"
+	opt.OnRuleset, opt.OnStep, opt.Author = book.Set, e.sayStep, "watch"
 	f, err := enforcer.Open(opt)
 	if err != nil {
 		return err

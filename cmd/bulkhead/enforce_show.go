@@ -85,13 +85,23 @@ func (e *enforcing) manage(ctx context.Context, f *enforcer.Enforcer) error {
 	e.showStatus(st)
 	rows := make([][]string, 0, len(steps))
 	for _, s := range steps {
-		detail := s.Detail
-		if s.Reason != "" {
-			detail = s.Reason + ": " + detail
-		}
-		rows = append(rows, []string{s.Time.Local().Format(time.DateTime), s.Event, fmt.Sprint(s.Version), s.Author, s.Change, detail})
+		rows = append(rows, []string{s.Time.Local().Format(time.DateTime), s.Event, fmt.Sprint(s.Version), s.Author, s.Change, stepWords(s)})
 	}
 	return table(e.out, []string{"TIME", "EVENT", "VERSION", "BY", "CHANGE", "DETAIL"}, rows)
+}
+
+// stepWords is why and what of a step, in one line.
+func stepWords(s enforcer.Step) string {
+	words := strings.Join(strings.Fields(s.Detail), " ")
+	if s.Reason != "" {
+		return s.Reason + ": " + words
+	}
+	return words
+}
+
+// sayStep says what happens while nobody types: a repair, a change taken back.
+func (a *app) sayStep(s enforcer.Step) {
+	a.say("%s %s: version %d: %s", s.Time.Local().Format(time.TimeOnly), s.Event, s.Version, printable(stepWords(s)))
 }
 
 func (e *enforcing) showStatus(st enforcer.Status) {

@@ -70,7 +70,7 @@ func (s *standalone) enforce(ctx context.Context, set *policy.Set, host nft.Host
 	defer func() { err = errors.Join(err, k.Close()) }()
 	var book watch.Book
 	opt := s.enforcerOptions(k)
-	opt.OnRuleset, opt.Author = book.Set, "agent"
+	opt.OnRuleset, opt.OnStep, opt.Author = book.Set, s.sayStep, "agent"
 	e, err := enforcer.Open(opt)
 	if err != nil {
 		return err
