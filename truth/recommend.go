@@ -96,9 +96,12 @@ func recommendSection(r *report) error {
 	r.heading("What is recommended")
 	r.text("The demonstration estate. Legitimate and illegitimate count client, server and service triples\n" +
 		"that happened; allowed are those the recommendation lets pass once enforced. Rules per pair: one\n" +
-		"for each pair of groups and service; per address: one for each triple. Vendor: workloads that the\n" +
-		"vendor's network reaches over what was seen, today and enforced.\n")
-	r.table([]string{"estate", "level", "policies", "rules", "per pair", "per address", "legitimate allowed", "illegitimate allowed", "decisions", "vendor reaches"}, rows)
+		"for each pair of groups and service; per address: one for each triple. Pairs allowed, never seen:\n" +
+		"of groups with a service; at the level of services that is the baseline for every workload (names,\n" +
+		"time, logging) and the port ranges generalised on evidence. Without names no environment is known,\n" +
+		"so nothing can be said to cross one. Vendor: workloads that the vendor's network reaches over what\n" +
+		"was seen, today and enforced.\n")
+	r.table([]string{"estate", "level", "policies", "rules", "per pair", "per address", "pairs allowed, never seen", "legitimate allowed", "illegitimate allowed", "decisions", "vendor reaches"}, rows)
 	if err := boutiqueTable(r); err != nil {
 		return err
 	}
@@ -137,11 +140,7 @@ func (w *watched) recommendRow(level policy.Level) ([]string, error) {
 	for _, p := range rec.Set.Policies {
 		rules += len(p.Rules)
 	}
-	pairs := map[string]bool{}
-	for i := range w.m.Graph.Deps {
-		d := &w.m.Graph.Deps[i]
-		pairs[fmt.Sprint(w.group(d.Client), "|", w.group(d.Server), "|", d.Service)] = true
-	}
+	pairs, unseen := w.overPermission(judge)
 	vendor := "-"
 	if today, err := recommender.BlastRadius(w.m, nil, "net:vendor-vpn"); err == nil { // other estates have other vendors
 		draft, err := recommender.BlastRadius(w.m, rec.Set, "net:vendor-vpn")
@@ -150,8 +149,50 @@ func (w *watched) recommendRow(level policy.Level) ([]string, error) {
 		}
 		vendor = fmt.Sprintf("%d → %d", today.Reachable, draft.Reachable)
 	}
-	return []string{level.String(), strconv.Itoa(len(rec.Set.Policies)), strconv.Itoa(rules), strconv.Itoa(len(pairs)), strconv.Itoa(len(w.m.Graph.Deps)),
+	return []string{level.String(), strconv.Itoa(len(rec.Set.Policies)), strconv.Itoa(rules), strconv.Itoa(pairs), strconv.Itoa(len(w.m.Graph.Deps)), strconv.Itoa(unseen),
 		fmt.Sprintf("%d of %d", goodAllowed, good), fmt.Sprintf("%d of %d", badAllowed, bad), strconv.Itoa(len(rec.Decisions)), vendor}, nil
+}
+
+// overPermission counts the pairs of groups with a service that were seen, and
+// those that judge allows between the first workloads of two groups although nobody
+// of the one group was seen to use that service of the other. Services are those
+// the server's group was seen to serve.
+func (w *watched) overPermission(judge *policy.Evaluator) (seen, unseen int) {
+	type use struct {
+		client, server string
+		service        flow.Service
+	}
+	used := map[use]bool{}
+	serves := map[string]map[flow.Service]bool{}
+	first := map[string]int32{}
+	for i := range w.m.Graph.Nodes {
+		g := w.group(int32(i))
+		if _, ok := first[g]; !ok && w.m.Graph.Nodes[i].Inside() {
+			first[g] = int32(i)
+		}
+	}
+	for i := range w.m.Graph.Deps {
+		d := &w.m.Graph.Deps[i]
+		u := use{w.group(d.Client), w.group(d.Server), d.Service}
+		used[u] = true
+		if serves[u.server] == nil {
+			serves[u.server] = map[flow.Service]bool{}
+		}
+		serves[u.server][d.Service] = true
+	}
+	for client, c := range first {
+		for server, s := range first {
+			for svc := range serves[server] {
+				if used[use{client, server, svc}] {
+					continue
+				}
+				if v := judge.Evaluate(policy.Facts{Client: policy.PartyOf(w.m, c), Server: policy.PartyOf(w.m, s), Service: svc}); v.Outcome == policy.Allowed && v.Policy != "" {
+					unseen++
+				}
+			}
+		}
+	}
+	return len(used), unseen
 }
 
 func (w *watched) group(i int32) string {
