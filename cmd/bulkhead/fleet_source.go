@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bulkhead/bulkhead/enforcer"
 	"github.com/bulkhead/bulkhead/enforcer/bundle"
 	"github.com/bulkhead/bulkhead/enforcer/nft"
 	"github.com/bulkhead/bulkhead/fleet"
@@ -33,6 +34,8 @@ type fleetSource struct {
 	mu       sync.Mutex
 	from     string // what contents were made of
 	contents map[string]*controller.Content
+	change   string              // hash of the policies that care is for
+	care     *enforcer.Aftercare // how their change is watched
 }
 
 // bundleLife is how long a bundle may be taken after it was fetched. What was taken
@@ -58,9 +61,38 @@ func (f *fleetSource) Contents(ctx context.Context, hosts []controller.Host, lin
 	if from == f.from {
 		return f.contents, nil
 	}
+	f.forecast(ctx, set)
 	f.contents = f.make(set, networks, withHosts(members, hosts), hosts, lines)
 	f.from = from
 	return f.contents, nil
+}
+
+// forecast says what a change of policies is expected to break, so that machines
+// can compare. Where nothing is recorded the watch only counts. f.mu is held.
+func (f *fleetSource) forecast(ctx context.Context, set *policy.Set) {
+	if f.change == set.Hash() {
+		return
+	}
+	care, err := f.b.s.forecast(ctx, set)
+	if err != nil {
+		f.b.s.app.log.Info("controller: no forecast for the watch over a change", "why", err)
+		care = f.b.s.app.unforeseen()
+	}
+	f.change, f.care = set.Hash(), care
+}
+
+// careFor leaves of the watch what one target can see.
+func careFor(care *enforcer.Aftercare, target *nft.Host) *enforcer.Aftercare {
+	if target.Mode == nft.ModeGateway {
+		return care
+	}
+	other := func(e enforcer.Edge) bool {
+		return !slices.Contains(target.Self, e.Client) && !slices.Contains(target.Self, e.Server)
+	}
+	own := *care
+	own.Foreseen = slices.DeleteFunc(slices.Clone(care.Foreseen), other)
+	own.Kept = slices.DeleteFunc(slices.Clone(care.Kept), other)
+	return &own
 }
 
 func fingerprint(parts ...any) (string, error) {
@@ -83,7 +115,8 @@ func (f *fleetSource) make(set *policy.Set, networks []topology.Network, members
 		if h.Role == fleet.Gateway {
 			target.Mode, target.Workloads = nft.ModeGateway, behind
 		} else {
-			target.Self = selfOf(h, members)
+			own := withOwn(members, h)
+			target.Self, target.Workloads = holders(own, h.Addrs...), hostWorkloads(own)
 		}
 		out[h.Name] = f.content(h, set, target, change)
 	}
@@ -99,7 +132,7 @@ func (f *fleetSource) content(h *controller.Host, set *policy.Set, target nft.Ho
 		return &controller.Content{Err: err}
 	}
 	b := bundle.Make(h.Name, own, target, f.b.s.app.cfg.Controller.Confirm)
-	b.Again = h.Again
+	b.Again, b.Aftercare = h.Again, careFor(f.care, &target)
 	digest, err := b.Digest()
 	if err != nil {
 		return &controller.Content{Err: err}
@@ -177,12 +210,10 @@ func (b *backend) everybody(ctx context.Context) ([]topology.Member, error) {
 	return members, nil
 }
 
-// maxHostAddrs bounds the addresses of a host that nobody else is known to hold.
-const maxHostAddrs = 64
-
-// withHosts adds what enrolled hosts say of themselves: labels that their token
-// bound them to, and addresses that no workload holds. A host cannot take the
-// address of another.
+// withHosts adds what is known because agents joined: the address that a host speaks
+// from, if no workload holds it, and the labels its token bound it to. Other
+// addresses are only the host's word: one could name another's, and get its labels
+// changed or its traffic.
 func withHosts(members []topology.Member, hosts []controller.Host) []topology.Member {
 	out := slices.Clone(members)
 	at := map[netip.Addr]int{}
@@ -193,39 +224,54 @@ func withHosts(members []topology.Member, hosts []controller.Host) []topology.Me
 	}
 	for i := range hosts {
 		h := &hosts[i]
-		if h.Role == fleet.Gateway {
+		if h.Role == fleet.Gateway || !h.From.IsValid() {
 			continue
 		}
-		mine, free := -1, []netip.Addr{}
-		for _, a := range h.Addrs {
-			if j, held := at[a]; held && j < len(members) {
-				if mine < 0 {
-					mine = j
-				}
-			} else if !held && len(free) < maxHostAddrs {
-				free = append(free, a)
-			}
-		}
-		if mine < 0 && len(free) > 0 {
-			out = append(out, topology.Member{ID: hostID(h.Name), Addrs: free})
+		mine, held := at[h.From]
+		if !held {
+			out = append(out, topology.Member{ID: h.From.String(), Addrs: []netip.Addr{h.From}}) // as the map will call it
 			mine = len(out) - 1
-			for _, a := range free {
-				at[a] = mine
-			}
+			at[h.From] = mine
 		}
-		if mine >= 0 && len(h.Labels) > 0 {
+		if len(h.Labels) > 0 {
 			out[mine].Labels = out[mine].Labels.Merge(h.Labels)
 		}
 	}
 	return out
 }
 
-// withAgents marks the workloads whose own agent judges their end, for gateways.
+// maxHostAddrs bounds the addresses of a host that nobody else is known to hold.
+const maxHostAddrs = 64
+
+// withOwn adds the addresses that only the host itself says it has: to what it
+// enforces on itself, where they harm nobody else.
+func withOwn(members []topology.Member, h *controller.Host) []topology.Member {
+	held := map[netip.Addr]bool{}
+	for i := range members {
+		for _, a := range members[i].Addrs {
+			held[a.Unmap()] = true
+		}
+	}
+	own := topology.Member{Labels: h.Labels}
+	for _, a := range h.Addrs {
+		if !held[a] && len(own.Addrs) < maxHostAddrs {
+			own.Addrs = append(own.Addrs, a)
+		}
+	}
+	if len(own.Addrs) == 0 {
+		return members
+	}
+	own.ID = own.Addrs[0].String()
+	return append(slices.Clone(members), own)
+}
+
+// withAgents marks the workloads whose own agent judges their end, for gateways: those
+// that hold the address their agent speaks from.
 func withAgents(ws []nft.Workload, members []topology.Member, hosts []controller.Host) []nft.Workload {
 	agents := map[string]bool{}
 	for i := range hosts {
-		if hosts[i].Role != fleet.Gateway && hosts[i].Enforces {
-			for _, id := range selfOf(&hosts[i], members) {
+		if hosts[i].Role != fleet.Gateway && hosts[i].Enforces && hosts[i].From.IsValid() {
+			for _, id := range holders(members, hosts[i].From) {
 				agents[id] = true
 			}
 		}
@@ -237,13 +283,10 @@ func withAgents(ws []nft.Workload, members []topology.Member, hosts []controller
 	return out
 }
 
-// hostID is the id of a workload that is known only because its agent joined.
-func hostID(name string) string { return "host:" + name }
-
-// selfOf are the workloads that a host is: those that hold one of its addresses.
-func selfOf(h *controller.Host, members []topology.Member) (ids []string) {
+// holders are the workloads that hold one of some addresses.
+func holders(members []topology.Member, addrs ...netip.Addr) (ids []string) {
 	mine := map[netip.Addr]bool{}
-	for _, a := range h.Addrs {
+	for _, a := range addrs {
 		mine[a] = true
 	}
 	for i := range members {

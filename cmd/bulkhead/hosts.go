@@ -135,8 +135,10 @@ func until(t time.Time) string {
 func removeHostCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "remove HOST...", Short: "Revoke hosts: their certificates are refused from now on", Args: cobra.MinimumNArgs(1),
-		Long: `The host keeps enforcing what it last confirmed until somebody on it runs
-"bulkhead enforce --release": a host that was thrown out is not thereby opened.`,
+		Long: `Other machines no longer know it by the labels of its token, so what those labels
+allowed is closed, unless the map or the inventory give it the same. The host keeps
+enforcing what it last confirmed until somebody on it runs "bulkhead enforce
+--release": a host that was thrown out is not thereby opened.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.eachHost(args, func(auth *authority.Authority, name string) error {
 				if err := auth.Remove(name); err != nil {

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/bulkhead/bulkhead/enforcer"
 	"github.com/bulkhead/bulkhead/enforcer/nft"
 )
 
@@ -32,6 +33,9 @@ type Bundle struct {
 	Confirm string `json:"confirm,omitempty"`
 	// Again counts an operator's requests to try once more what the host took back.
 	Again uint64 `json:"again,omitempty"`
+	// Aftercare has the change watched, when it changes policies; nil for no watch. It
+	// is no part of the Digest: another forecast alone is no reason for a bundle.
+	Aftercare *enforcer.Aftercare `json:"aftercare,omitempty"`
 }
 
 // Who confirms a change that newly enforces something. Everything else needs no

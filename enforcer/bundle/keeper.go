@@ -183,8 +183,13 @@ func (k *Keeper) apply(ctx context.Context, b *Bundle) (*enforcer.Version, error
 	if err := k.opts.Local(set, &host); err != nil {
 		return nil, fmt.Errorf("bundle %d: %w", b.Serial, err)
 	}
-	return k.opts.Enforcer.Apply(ctx, enforcer.Request{Set: set, Host: host, Author: "controller",
-		Reason: fmt.Sprintf("bundle %d", b.Serial)})
+	req := enforcer.Request{Set: set, Host: host, Author: "controller", Reason: fmt.Sprintf("bundle %d", b.Serial)}
+	k.mu.Lock()
+	if b.Hash != k.kept.Hash { // else a watch that runs goes on
+		req.Aftercare = b.Aftercare
+	}
+	k.mu.Unlock()
+	return k.opts.Enforcer.Apply(ctx, req)
 }
 
 // refuse remembers why a bundle was not kept; the same again is no news.

@@ -99,6 +99,9 @@ func (s *Server) members(enrolled []fleet.Enrolment) []Host {
 		out[i] = Host{Enrolment: e}
 		if h := s.hosts[e.Name]; h != nil {
 			out[i].Addrs, out[i].Enforces = h.Beat.Addrs, h.Beat.Serial != 0 && !h.Beat.Released
+			if from, err := netip.ParseAddr(h.From); err == nil && slices.Contains(h.Beat.Addrs, from.Unmap()) {
+				out[i].From = from.Unmap()
+			}
 		}
 	}
 	return out

@@ -116,7 +116,7 @@ func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request, e *fleet.Enro
 	s.reached(r)
 	s.mu.Lock()
 	h := s.host(e.Name)
-	moved := !sameAddrs(h.Beat.Addrs, beat.Addrs) || beat.Seen > h.Wanted || h.Beat.Serial == 0 || h.Beat.Released != beat.Released
+	moved := h.From != from || !sameAddrs(h.Beat.Addrs, beat.Addrs) || beat.Seen > h.Wanted || h.Beat.Serial == 0 || h.Beat.Released != beat.Released
 	h.Beat, h.At, h.From = beat, now, from
 	h.Skew = beat.Time.Sub(now).Round(time.Millisecond)
 	s.dirty = true

@@ -23,6 +23,9 @@ import (
 type Host struct {
 	fleet.Enrolment
 	Addrs []netipAddr // that it says it has
+	// From is the one of them that it speaks to the controller from, and so has; not
+	// valid when it speaks through an address translation.
+	From netip.Addr
 	// Enforces says that it had a policy in force when it was last heard of. A host that
 	// is silent since enforces on.
 	Enforces bool
