@@ -25,6 +25,7 @@ type estate struct {
 	// inside and byApp are made when first asked for.
 	inside []int32
 	byApp  map[string][]int32
+	passed map[netip.Addr]bool
 }
 
 // appKey names an application in one environment; env may be empty.
@@ -174,7 +175,10 @@ const (
 // addrPrefixes are the host prefixes of a node's addresses, sorted.
 func (e *estate) addrPrefixes(i int32) []netip.Prefix {
 	var out []netip.Prefix
-	for _, a := range e.m.Graph.Nodes[i].Addrs {
+	for at, a := range e.m.Graph.Nodes[i].Addrs {
+		if at > 0 && e.passedOn()[a] {
+			continue // held once; a rule for it would be its next holder's
+		}
 		out = append(out, netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()))
 	}
 	slices.SortFunc(out, netip.Prefix.Compare)

@@ -33,13 +33,15 @@ func Tighten(m *topology.Map, probes []flow.Probe, from, to policy.Level, opt Op
 // address.
 func Workloads(m *topology.Map) []policy.Party {
 	var out []policy.Party
+	passed := passedOn(m)
 	for i := range m.Graph.Nodes {
 		if m.Graph.Nodes[i].Inside() {
 			p := PartyOf(m, int32(i))
 			out = append(out, p)
 			for _, a := range m.Graph.Nodes[i].Addrs[min(1, len(m.Graph.Nodes[i].Addrs)):] {
-				p.Addr = a
-				out = append(out, p)
+				if p.Addr = a; !passed[a] {
+					out = append(out, p)
+				}
 			}
 		}
 	}
