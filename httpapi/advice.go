@@ -18,6 +18,7 @@ type adviceDoc struct {
 	Policies  []policyDoc       `json:"policies"`
 	Decisions []decisionDoc     `json:"decisions"`
 	Coverage  []policy.Coverage `json:"coverage"`
+	Before    []policy.Coverage `json:"coverageBefore"` // of what it builds on; empty for nothing
 	Always    []exceptionDoc    `json:"alwaysAllowed"`
 	Notes     []string          `json:"notes"`
 	Changes   []ruleChange      `json:"changes"` // to what it builds on; empty when that is nothing
@@ -85,7 +86,7 @@ type exceptionDoc struct {
 func advice(rec *policy.Recommendation, x *view.Index) adviceDoc {
 	d := adviceDoc{
 		Level: rec.Level, Since: rec.Since, Until: rec.Until, Policies: []policyDoc{}, Decisions: []decisionDoc{},
-		Coverage: orEmpty(rec.Coverage), Always: []exceptionDoc{}, Notes: orEmpty(rec.Notes),
+		Coverage: orEmpty(rec.Coverage), Before: orEmpty(rec.Before), Always: []exceptionDoc{}, Notes: orEmpty(rec.Notes),
 	}
 	evidence := map[[2]string]*evidenceDoc{}
 	for i := range rec.Evidence {

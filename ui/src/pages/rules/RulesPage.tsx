@@ -5,7 +5,7 @@ import type { Recommendation } from '../../api/types'
 import { LevelPick, levelOf, levels } from '../../parts/LevelPick'
 import { Meter } from '../../parts/Meter'
 import { Empty, Failed, Loading } from '../../parts/States'
-import { count, many } from '../../words'
+import { count, many, percent } from '../../words'
 import { useAddress } from '../../url'
 import { Decisions } from './Decisions'
 import { ExportMenu } from './ExportMenu'
@@ -71,12 +71,13 @@ function undecided(data: Recommendation): number {
 
 function Summary({ data }: { data: Recommendation }) {
   const all = data.coverage.find((c) => c.policy === '')
+  const before = data.coverageBefore.find((c) => c.policy === '')
   const open = undecided(data)
   const rules = data.policies.reduce((n, p) => n + p.rules.length, 0)
   return (
     <section className="summary">
-      {all ? <Meter label="of connections allowed" part={all.allowed} whole={all.connections} unit="connections" /> : null}
-      {all ? <Meter label="of dependencies allowed" part={all.allowedDependencies} whole={all.dependencies} unit="dependencies" /> : null}
+      {all ? <Meter label={`of connections allowed${before ? `, ${percent(before.allowed, before.connections)} before` : ''}`} part={all.allowed} whole={all.connections} unit="connections" /> : null}
+      {all ? <Meter label={`of dependencies allowed${before ? `, ${percent(before.allowedDependencies, before.dependencies)} before` : ''}`} part={all.allowedDependencies} whole={all.dependencies} unit="dependencies" /> : null}
       <div className="figure">
         <p>
           <strong>{count(rules)}</strong> {rules === 1 ? 'rule' : 'rules'}
