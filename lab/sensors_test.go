@@ -22,6 +22,8 @@ import (
 	"github.com/bulkhead/bulkhead/internal/task"
 	"github.com/bulkhead/bulkhead/internal/testenv"
 	"github.com/bulkhead/bulkhead/lab"
+	"github.com/bulkhead/bulkhead/store"
+	"github.com/bulkhead/bulkhead/store/engine"
 )
 
 // senseEnv makes the test program a sensor instead: the interface to watch, or
@@ -29,6 +31,9 @@ import (
 const senseEnv = "BULKHEAD_LAB_SENSE"
 
 func TestMain(m *testing.M) {
+	if engine.IsChild() {
+		engine.ChildMain()
+	}
 	device := os.Getenv(senseEnv)
 	if device == "" {
 		code := m.Run()
@@ -171,10 +176,14 @@ func TestEveryConnectionCountsOnce(t *testing.T) {
 	for _, e := range l.Connections() {
 		want[e.String()]++
 	}
-	if diff := cmp.Diff(want, connections(tap())); diff != "" {
+	seen := tap()
+	if diff := cmp.Diff(want, connections(seen)); diff != "" {
 		t.Errorf("live tap (-true +seen):\n%s", diff)
 	}
 	got := exports()
+	if diff := cmp.Diff(want, stored(t, seen, got)); diff != "" {
+		t.Errorf("the map of both sensors (-true +seen):\n%s", diff)
+	}
 	if diff := cmp.Diff(want, connections(got)); diff != "" {
 		t.Errorf("exports (-true +seen):\n%s", diff)
 	}
@@ -186,6 +195,54 @@ func TestEveryConnectionCountsOnce(t *testing.T) {
 	if exporters = slices.Compact(exporters); len(exporters) != 3 {
 		t.Errorf("records come from %v, want all three exporters", exporters)
 	}
+}
+
+// stored gives each sensor's records to one store, as sensors in processes of their
+// own do, and counts the connections on its map.
+func stored(t *testing.T, sensors ...[]flow.Record) map[string]int {
+	t.Helper()
+	testenv.Need(t, "engine")
+	eng, stop, err := engine.Start(t.Context(), engine.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	s, err := store.Open(t.Context(), store.Options{DSN: eng.DSN()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, rs := range sensors {
+		w, err := s.NewWriter(t.Context(), store.WriterOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(w.Records(rs), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edges, err := s.Edges(t.Context(), store.Query{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]int{}
+	for _, e := range edges {
+		if e.Server.Addr.IsMulticast() || e.Service == neighbours || e.Service == advertisement {
+			continue
+		}
+		if e.Sensors < 2 {
+			t.Errorf("%s to %s was seen by %d sensor", e.Client.Addr, e.Server.Addr, e.Sensors)
+		}
+		out[lab.TrueEdge{Client: e.Client.Addr, Server: e.Server.Addr, Service: e.Service}.String()] += int(e.Flows)
+	}
+	return out
 }
 
 // connections counts established flows per client, server and service.

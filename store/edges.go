@@ -17,8 +17,7 @@ import (
 // when it has since been learned, from better evidence on other edges, that the
 // port on the client's side is one its address serves; or when q.Servers says so.
 //
-// A connection that several sensors saw counts once: of each edge and day the
-// sensor that saw most of it counts.
+// A connection that several sensors saw counts once; see perDay.
 func (s *Store) Edges(ctx context.Context, q Query) ([]flow.Edge, error) {
 	sql, err := s.EdgesSQL(ctx, q)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 const edgeKey = "client, server, proto, server_port, scope, client_workload, server_workload"
 
 // edgeSums are the columns of a rollup row that are not its key.
-const edgeSums = "sensor, flows, records, packets, bytes, first, last, evidence, confidence_sum, client_port_min, client_port_max"
+const edgeSums = "sensor, flows, records, packets, bytes, first, last, evidence, confidence_sum, client_port_min, client_port_max, seen0, seen1, seen2"
 
 // weakRow holds for rollup rows whose direction was decided on nothing better
 // than who spoke first or which port looked registered, and whose flows all came
@@ -58,6 +58,7 @@ func hourly(from, to int64, w where) string {
 	return "SELECT " + edgeKey + `, sensor, sum(h.flows) AS flows, sum(h.records) AS records, sum(h.packets) AS packets, sum(h.bytes) AS bytes,
   min(h.first) AS first, max(h.last) AS last, max(h.evidence) AS evidence, sum(h.confidence_sum) AS confidence_sum,
   min(h.client_port_min) AS client_port_min, max(h.client_port_max) AS client_port_max,
+  groupBitOr(h.seen0) AS seen0, groupBitOr(h.seen1) AS seen1, groupBitOr(h.seen2) AS seen2,
   toDate(h.hour, 'UTC') AS day, groupBitOr(toUInt32(bitShiftLeft(toUInt32(1), toHour(h.hour, 'UTC')))) AS hours
 FROM edges AS h WHERE ` + fmt.Sprintf("hour >= toDateTime(%d, 'UTC') AND hour < toDateTime(%d, 'UTC') AND %s", from*3600, to*3600, w) +
 		" GROUP BY " + edgeKey + ", sensor, day"
@@ -92,13 +93,12 @@ func (q Query) rightWay(weak bool) string {
 	return `(SELECT r AS turned,
   if(r, s.server, s.client) AS client, if(r, s.client, s.server) AS server, proto, toUInt16(if(r, s.client_port_min, s.server_port)) AS server_port, scope,
   if(r, s.server_workload, s.client_workload) AS client_workload, if(r, s.client_workload, s.server_workload) AS server_workload,
-  sensor, flows, records, packets, bytes, first, last, toUInt8(if(r, why, s.evidence)) AS evidence, confidence_sum, day, hours
+  sensor, flows, records, packets, bytes, first, last, toUInt8(if(r, why, s.evidence)) AS evidence, confidence_sum, seen0, seen1, seen2, day, hours
 FROM (SELECT *, ` + reversed + " AS r, toUInt8(" + why + ") AS why FROM " + rows + ") AS s)"
 }
 
 // edgesSQL is the statement behind Edges. several says that more than one sensor
-// saw traffic: then a connection may have been seen by more than one, and of each
-// edge and day the sensor that saw most of it counts, not the sum of all.
+// saw traffic: then a connection may have been seen by more than one.
 func (q Query) edgesSQL(weak, several bool) string {
 	var w where
 	q.parties(&w)
@@ -125,11 +125,3 @@ FROM ` + rows + "\nGROUP BY " + edgeKey
 	}
 	return sql + "\nORDER BY " + edgeKey
 }
-
-// perDay begins the two inner levels: rows of each sensor added up, then of each
-// day the sensor that saw most.
-const perDay = "SELECT " + edgeKey + `, day, max(d.flows) AS flows, max(d.packets) AS packets, max(d.bytes) AS bytes, min(d.first) AS first, max(d.last) AS last,
-  max(d.evidence) AS evidence, sum(d.confidence_sum) AS confidence_sum, sum(d.records) AS records, groupBitOr(d.hours) AS hours, groupArray(d.sensor) AS seen
-FROM (SELECT ` + edgeKey + `, day, sensor, sum(e.flows) AS flows, sum(e.packets) AS packets, sum(e.bytes) AS bytes, min(e.first) AS first, max(e.last) AS last,
-  max(e.evidence) AS evidence, sum(e.confidence_sum) AS confidence_sum, sum(e.records) AS records, groupBitOr(e.hours) AS hours
-FROM `

@@ -190,3 +190,77 @@ func TestRollupsAgree(t *testing.T) {
 		t.Errorf("daily: %d edges, %d flows; hourly: %d edges, %d flows", len(daily), a, len(hourly), b)
 	}
 }
+
+// seenBy is flows of one edge from the client ports given, as one sensor reports
+// them.
+func seenBy(sensor string, ports ...uint16) []flow.Record {
+	rs := make([]flow.Record, 0, len(ports))
+	for _, p := range ports {
+		r := record(uint64(p), 1)
+		r.Sensor, r.Key.ClientPort = sensor, p
+		rs = append(rs, r)
+	}
+	return rs
+}
+
+func ports(from, to uint16) (list []uint16) {
+	for p := from; p < to; p++ {
+		list = append(list, p)
+	}
+	return list
+}
+
+// What sensors saw together counts once, what only one of them saw counts, too,
+// whether they are two taps on a link, two routers that balance packets, or a sampled
+// exporter beside a tap.
+func TestSensorsTogetherCountOnce(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		rs       [][]flow.Record
+		from, to uint64 // flows
+		sensors  uint32
+	}{
+		{"two taps on one link", [][]flow.Record{seenBy("a", ports(40000, 40020)...), seenBy("b", ports(40000, 40020)...)}, 20, 20, 2},
+		{"three, busy", [][]flow.Record{seenBy("a", ports(30000, 33000)...), seenBy("b", ports(30000, 33000)...), seenBy("c", ports(30000, 33000)...)}, 3000, 3000, 3},
+		{"one saw some of it", [][]flow.Record{seenBy("a", ports(40000, 40020)...), seenBy("b", ports(40003, 40008)...)}, 20, 20, 2},
+		{"two halves", [][]flow.Record{seenBy("a", ports(40000, 40010)...), seenBy("b", ports(40010, 40020)...)}, 18, 20, 2},
+		{"two halves, busy", [][]flow.Record{seenBy("a", ports(30000, 32000)...), seenBy("b", ports(32000, 34000)...)}, 3200, 4000, 2},
+		{"halves that overlap by half", [][]flow.Record{seenBy("a", ports(30000, 30400)...), seenBy("b", ports(30200, 30600)...)}, 550, 650, 2},
+		{"one sensor", [][]flow.Record{seenBy("a", ports(30000, 30100)...)}, 100, 100, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := open(t)
+			for _, rs := range c.rs {
+				write(t, s, rs...)
+			}
+			for _, q := range []store.Query{{}, {Since: at(0.5), Until: at(2)}} { // by the day and by the hour
+				edges := edgesOf(t, s, q)
+				if len(edges) != 1 || edges[0].Sensors != c.sensors {
+					t.Fatalf("%+v", edges)
+				}
+				e := edges[0]
+				if e.Flows < c.from || e.Flows > c.to {
+					t.Errorf("%d flows, want %d to %d", e.Flows, c.from, c.to)
+				}
+				if per := float64(e.Packets) / float64(e.Flows); per < 6.9 || per > 7.1 {
+					t.Errorf("%d packets of %d flows of 7", e.Packets, e.Flows)
+				}
+			}
+		})
+	}
+}
+
+// Sensors that differ in who the client is have seen the same flows.
+func TestSensorsThatDifferInDirectionCountOnce(t *testing.T) {
+	s := open(t)
+	write(t, s, seenBy("a", ports(40000, 40005)...)...)
+	rs := seenBy("b", ports(40000, 40005)...)
+	for i := range rs {
+		rs[i].Reverse(flow.EvidenceFirstSeen, 40)
+	}
+	write(t, s, rs...)
+	edges := edgesOf(t, s, store.Query{})
+	if len(edges) != 1 || edges[0].Flows != 5 || edges[0].Sensors != 2 {
+		t.Errorf("%+v", edges)
+	}
+}

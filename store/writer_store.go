@@ -178,6 +178,11 @@ func bulkSettings(token string) []ch.Setting {
 
 // insert sends columns as one block under a token and returns once the server has
 // written it and what its views made of it.
+//
+// The token is the query's id, too: a server that still works on the batch for a
+// sender that died, or for another of the same file, refuses it until it is done
+// (QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING). Two at once could each find the batch new
+// in one of the tables that the views write.
 func (i *inserter) insert(ctx context.Context, token string, cols columns) error {
 	if i.client == nil || i.client.IsClosed() {
 		if err := i.connect(ctx); err != nil {
@@ -187,7 +192,7 @@ func (i *inserter) insert(ctx context.Context, token string, cols columns) error
 	late := time.AfterFunc(i.timeout, i.hangUp)
 	defer late.Stop()
 	in := cols.input()
-	err := i.client.Do(ctx, ch.Query{Body: in.Into(cols.table()), Input: in, Settings: bulkSettings(token)})
+	err := i.client.Do(ctx, ch.Query{QueryID: "bulkhead-" + token, Body: in.Into(cols.table()), Input: in, Settings: bulkSettings(token)})
 	if err != nil {
 		i.close() // its state is unknown, and so is the batch's: the token settles it
 		return fmt.Errorf("insert %d rows into %s: %w", cols.rows(), cols.table(), err)

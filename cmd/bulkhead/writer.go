@@ -26,9 +26,13 @@ func (s *session) writer(ctx context.Context, wait bool) (*stampedWriter, error)
 	return s.writerWith(ctx, store.WriterOptions{Wait: wait})
 }
 
+// importBatch is the rows of an import's batches: what is read again when an import
+// goes on is at most one.
+const importBatch = 100_000
+
 // importWriter is a writer for what is read from one file.
 func (s *session) importWriter(ctx context.Context, n *importNote) (*stampedWriter, error) {
-	opt := store.WriterOptions{Wait: true, Known: store.Progress{Batches: n.Batches, Chain: n.Chain}}
+	opt := store.WriterOptions{Wait: true, BatchRows: importBatch, Known: store.Progress{Batches: n.Batches, Chain: n.Chain}}
 	id, err := hex.DecodeString(n.Source)
 	if err != nil || len(id) != len(opt.Source) && n.Source != "" {
 		return nil, fmt.Errorf("import %s: its note names the source %q", n.path, n.Source)
