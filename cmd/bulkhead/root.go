@@ -28,6 +28,8 @@ type app struct {
 	json       bool
 	quiet      bool
 	verbose    bool
+
+	mayBeBlind bool // the verb works for a database user that may insert and read nothing
 }
 
 const rootHelp = `Bulkhead watches a network passively, draws the map of which workload depends on

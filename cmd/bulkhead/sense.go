@@ -50,6 +50,7 @@ that is wrong is refused and the old configuration stays.`,
 			if len(a.cfg.Collector.Listen)+len(a.cfg.Collector.Interfaces) == 0 {
 				return usagef("sense: name sockets with --listen udp://:2055 or interfaces with --interface eth1")
 			}
+			a.mayBeBlind = !serve // a dashboard has to read
 			return a.with(cmd.Context(), func(s *session) error { return s.sense(cmd.Context(), live, serve) })
 		},
 	}

@@ -19,6 +19,7 @@ type session struct {
 	engine *engine.Engine
 	store  *store.Store
 	stop   func() error // ends an engine this process started
+	blind  bool         // the database's user may insert and read nothing
 }
 
 // open starts or finds the engine and migrates the database.
@@ -49,12 +50,20 @@ func (s *session) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := st.Migrate(ctx); err != nil {
+	err = st.Migrate(ctx)
+	if s.app.mayBeBlind && store.ErrorCode(err) == accessDenied {
+		s.blind, err = true, nil
+		s.app.say("the database's user may insert only: the inventory and admitted exporters of the database are not read, and another program has to migrate it")
+	}
+	if err != nil {
 		return errors.Join(err, st.Close())
 	}
 	s.store = st
 	return nil
 }
+
+// accessDenied is ClickHouse's ACCESS_DENIED.
+const accessDenied = 497
 
 // Close closes the store, then the engine if this process started it.
 func (s *session) Close() error {

@@ -18,7 +18,8 @@ import (
 
 // FuzzDatagrams feeds a decoder three datagrams in a row, because templates and
 // counters live from one to the next. What it promises of any bytes: no panic,
-// an end within 50 ms each, at most 8 MiB allocated, and counters that add up.
+// an end within 50 ms of processor time each, at most 8 MiB allocated, and counters
+// that add up.
 func FuzzDatagrams(f *testing.F) {
 	for _, seeds := range hanging {
 		b := make([][]byte, 3)
@@ -48,12 +49,12 @@ func FuzzDatagrams(f *testing.F) {
 			if len(load) > 65507 {
 				return // no UDP datagram
 			}
-			before, start := allocated(), time.Now()
+			before, start := allocated(), busy()
 			if err := d.Datagram(load, router, boot+flow.Time(i)*1e9); err != nil {
 				t.Fatal(err)
 			}
-			if took := time.Since(start); took > hangs {
-				t.Fatalf("datagram %d took %v", i, took)
+			if took := busy() - start; took > promised && tardy([][]byte{a, b, c}[:i+1]) {
+				t.Fatalf("datagram %d took %v of processor time, and again", i, took)
 			}
 			if grew := allocated() - before; grew > 8<<20 {
 				t.Fatalf("datagram %d allocated %d bytes", i, grew)
@@ -71,8 +72,27 @@ func small() stitch.Options {
 	return stitch.Options{MaxFlows: 64, Learner: direction.New(direction.Options{MaxEnds: 64})}
 }
 
-// hangs is far above the 50 ms promised, because tests share the machine.
-const hangs = 8 * time.Second
+// promised is the processor time that a datagram may take.
+const promised = 50 * time.Millisecond
+
+// tardy reports whether the last of some datagrams breaks the promise three times out
+// of three: a garbage collection or another goroutine of the process may do so once.
+func tardy(loads [][]byte) bool {
+	for range 3 {
+		d := netflow.NewDecoder(netflow.Options{Stitch: small()}, &count{})
+		var start time.Duration
+		for i, load := range loads {
+			start = busy()
+			if err := d.Datagram(load, router, boot+flow.Time(i)*1e9); err != nil {
+				return false // reported where it was first seen
+			}
+		}
+		if busy()-start <= promised {
+			return false
+		}
+	}
+	return true
+}
 
 // allocated is the bytes allocated by the process so far.
 func allocated() uint64 {
