@@ -229,6 +229,9 @@ func TestEngineKilledWhileWriting(t *testing.T) {
 	for round := range rounds {
 		send(t, w, round*each, each)
 		time.Sleep(time.Duration(rnd.IntN(150)) * time.Millisecond)
+		for deadline := time.Now().Add(time.Minute); e.PID() == 0 && time.Now().Before(deadline); {
+			time.Sleep(5 * time.Millisecond) // it is on its way back
+		}
 		if pid := e.PID(); pid != 0 {
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
