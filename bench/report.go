@@ -13,6 +13,7 @@ type row struct {
 	cpu    float64 // seconds, median
 	rssMB  float64
 	note   string
+	own    bool // another figure of ours: no ratio
 }
 
 // section is one comparison: the same work by several tools in one run. The first
@@ -40,7 +41,7 @@ func (s *section) write(w io.Writer) {
 	fmt.Fprintf(w, "| tool | %s | CPU s | peak MB | ours against it | note |\n|---|---|---|---|---|---|\n", s.unit)
 	for i, r := range s.rows {
 		ratio := ""
-		if i > 0 && r.figure > 0 && s.rows[0].figure > 0 {
+		if i > 0 && !r.own && r.figure > 0 && s.rows[0].figure > 0 {
 			q := s.rows[0].figure / r.figure
 			if s.better == "less" {
 				q = 1 / q
