@@ -69,6 +69,14 @@ function undecided(data: Recommendation): number {
   return data.decisions.filter((d) => d.answer === '').length
 }
 
+/** "all in draft: nothing is enforced", or how many are in which stage. */
+function stages(data: Recommendation): string {
+  const by = new Map<string, number>()
+  for (const p of data.policies) by.set(p.stage, (by.get(p.stage) ?? 0) + 1)
+  if (by.size === 1 && by.has('draft')) return 'all in draft: nothing is enforced'
+  return [...by].map(([stage, n]) => `${n} in ${stage}`).join(', ')
+}
+
 function Summary({ data }: { data: Recommendation }) {
   const all = data.coverage.find((c) => c.policy === '')
   const before = data.coverageBefore.find((c) => c.policy === '')
@@ -82,7 +90,7 @@ function Summary({ data }: { data: Recommendation }) {
         <p>
           <strong>{count(rules)}</strong> {rules === 1 ? 'rule' : 'rules'}
         </p>
-        <p className="note">in {many(data.policies.length, 'policy', 'policies')}, all in draft: nothing is enforced</p>
+        <p className="note">in {many(data.policies.length, 'policy', 'policies')}, {stages(data)}</p>
       </div>
       <div className="figure">
         <p>
