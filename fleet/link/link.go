@@ -42,7 +42,6 @@ type Link struct {
 
 	mu     sync.Mutex
 	status Status
-	warned string
 }
 
 // Status is how the line is.
