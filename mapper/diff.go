@@ -16,6 +16,9 @@ import (
 type Difference struct {
 	NewNodes  []string `json:"newNodes"`
 	GoneNodes []string `json:"goneNodes"`
+	// NewOutside are the names and networks outside the estate that are new; they are
+	// in none of the lists above.
+	NewOutside []string `json:"newOutside,omitempty"`
 	// NewDependencies join nodes of which at least one was there before, or all
 	// new ones; by client, server, service.
 	NewDependencies  []DependencyName `json:"newDependencies"`
@@ -54,7 +57,8 @@ func (d DependencyName) compare(o DependencyName) int {
 // carries over when it is given the previous map.
 func Diff(before, after *topology.Map) Difference {
 	var d Difference
-	d.NewNodes, d.GoneNodes = compareSets(nodeIDs(before), nodeIDs(after))
+	d.NewNodes, d.GoneNodes = compareSets(nodeIDs(before, true), nodeIDs(after, true))
+	d.NewOutside, _ = compareSets(nodeIDs(before, false), nodeIDs(after, false))
 	d.NewDependencies, d.GoneDependencies = compareDependencies(dependencyNames(before), dependencyNames(after))
 	d.NewApplications, d.GoneApplications = compareSets(applicationNames(before, after), applicationNames(after, before))
 	d.Moved = moves(before, after)
@@ -104,10 +108,13 @@ func usedSince(m *topology.Map, since flow.Time) []DependencyName {
 	return out
 }
 
-func nodeIDs(m *topology.Map) []string {
-	out := make([]string, len(m.Graph.Nodes))
-	for i := range out {
-		out[i] = m.Graph.Nodes[i].ID
+// nodeIDs are the sorted ids of the nodes inside the estate, or of those outside.
+func nodeIDs(m *topology.Map, inside bool) []string {
+	var out []string
+	for i := range m.Graph.Nodes {
+		if n := &m.Graph.Nodes[i]; n.Inside() == inside {
+			out = append(out, n.ID)
+		}
 	}
 	slices.Sort(out)
 	return out
@@ -220,6 +227,7 @@ func (d *Difference) words(after *topology.Map) []string {
 	}
 	count(len(d.NewNodes), "new workload", "new workloads")
 	count(len(d.GoneNodes), "workload not seen any more", "workloads not seen any more")
+	count(len(d.NewOutside), "new name or network outside", "new names and networks outside")
 	count(len(d.NewDependencies), "new dependency", "new dependencies")
 	if name, n := d.mostOf(after); n > 0 {
 		out[len(out)-1] += fmt.Sprintf(" (%d of them of the scanner %s)", n, name)

@@ -131,3 +131,22 @@ func TestSinceTellsWhatIsNewAndWhatFellSilent(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// What is outside the estate is no workload of it.
+func TestDiffTellsWorkloadsFromTheOutside(t *testing.T) {
+	inside := topology.Node{ID: "web1", Kind: topology.NodeWorkload}
+	before := &topology.Map{Graph: topology.Graph{Nodes: []topology.Node{inside}}}
+	after := &topology.Map{Graph: topology.Graph{Nodes: []topology.Node{inside,
+		{ID: "10.0.0.7", Kind: topology.NodeAddress}, {ID: "domain:news.example", Kind: topology.NodeNetwork}}}}
+	for i := range after.Graph.Nodes {
+		after.RoleOf, after.AppOf = append(after.RoleOf, -1), append(after.AppOf, -1)
+		if i < 1 {
+			before.RoleOf, before.AppOf = append(before.RoleOf, -1), append(before.AppOf, -1)
+		}
+	}
+	d := mapper.Diff(before, after)
+	want := []string{"1 new workload", "1 new name or network outside"}
+	if diff := cmp.Diff(want, d.Words); diff != "" || !slices.Equal(d.NewNodes, []string{"10.0.0.7"}) || !slices.Equal(d.NewOutside, []string{"domain:news.example"}) {
+		t.Errorf("new %v, outside %v, words (-want +got):\n%s", d.NewNodes, d.NewOutside, diff)
+	}
+}

@@ -112,6 +112,7 @@ func writeChanges(w io.Writer, d *mapper.Difference, since flow.Time, all bool) 
 	}
 	listed(w, "in words", d.Words[min(headlineWords, len(d.Words)):], limit)
 	listed(w, "new workloads", d.NewNodes, limit)
+	listed(w, "new outside", d.NewOutside, limit)
 	listed(w, "new dependencies", dependencyWords(d.NewDependencies), limit)
 	listed(w, "fell silent", dependencyWords(d.Quiet), limit)
 	return nil
