@@ -182,8 +182,30 @@ func bulkSettings(token string) []ch.Setting {
 // The token is the query's id, too: a server that still works on the batch for a
 // sender that died, or for another of the same file, refuses it until it is done
 // (QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING). Two at once could each find the batch new
-// in one of the tables that the views write.
+// in one of the tables that the views write. It answers a moment before it lets go of
+// the id, so a refusal is waited out for releaseWithin.
 func (i *inserter) insert(ctx context.Context, token string, cols columns) error {
+	for began := time.Now(); ; {
+		err := i.send(ctx, token, cols)
+		if !stillRunning(err) || time.Since(began) > releaseWithin || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(releaseWithin / 50):
+		}
+	}
+}
+
+const releaseWithin = time.Second
+
+func stillRunning(err error) bool {
+	var ex *ch.Exception
+	return errors.As(err, &ex) && ex.Code == proto.ErrQueryWithSameIDIsAlreadyRunning
+}
+
+// send is one try of insert.
+func (i *inserter) send(ctx context.Context, token string, cols columns) error {
 	if i.client == nil || i.client.IsClosed() {
 		if err := i.connect(ctx); err != nil {
 			return err
