@@ -3,6 +3,7 @@ package enforcer
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/bulkhead/bulkhead/enforcer/nft"
 	"github.com/bulkhead/bulkhead/policy"
@@ -32,7 +33,7 @@ func newNamer(h *nft.Host, more []topology.Network) *namer {
 	}
 	for domain, addrs := range h.Domains {
 		for _, a := range addrs {
-			n.domains[a.Unmap()] = append(n.domains[a.Unmap()], "domain:"+domain)
+			n.domains[a.Unmap()] = append(n.domains[a.Unmap()], "domain:"+strings.TrimPrefix(domain, "*."))
 		}
 	}
 	for _, network := range slices.Concat(h.Networks, more) {

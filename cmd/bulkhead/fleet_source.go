@@ -36,6 +36,7 @@ type fleetSource struct {
 	contents map[string]*controller.Content
 	change   string              // hash of the policies that care is for
 	care     *enforcer.Aftercare // how their change is watched
+	domains  resolved
 }
 
 // bundleLife is how long a bundle may be taken after it was fetched. What was taken
@@ -52,12 +53,16 @@ func (f *fleetSource) Contents(ctx context.Context, hosts []controller.Host, lin
 	if err != nil {
 		return nil, err
 	}
-	from, err := fingerprint(set.Hash(), networks, members, hosts, lines, f.b.s.app.cfg.Controller.Confirm)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	domains, err := f.domains.of(ctx, f.b.s, set, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	from, err := fingerprint(set.Hash(), networks, members, hosts, lines, domains, f.b.s.app.cfg.Controller.Confirm)
+	if err != nil {
+		return nil, err
+	}
 	if from == f.from {
 		return f.contents, nil
 	}
@@ -111,7 +116,7 @@ func (f *fleetSource) make(set *policy.Set, networks []topology.Network, members
 	behind := withAgents(ws, members, hosts)
 	for i := range hosts {
 		h := &hosts[i]
-		target := nft.Host{Name: h.Name, Mode: nft.ModeHost, Networks: networks, Workloads: ws, Controllers: lines}
+		target := nft.Host{Name: h.Name, Mode: nft.ModeHost, Networks: networks, Workloads: ws, Domains: f.domains.addrs, Controllers: lines}
 		if h.Role == fleet.Gateway {
 			target.Mode, target.Workloads = nft.ModeGateway, behind
 		} else {

@@ -38,7 +38,7 @@ func (h *hostFlags) flags(cmd *cobra.Command) {
 // host says what runs here: the named workloads, or those that hold one of this
 // machine's addresses. A machine that holds none is taken for a gateway.
 func (h *hostFlags) host(ctx context.Context, set *policy.Set) (nft.Host, error) {
-	members, err := h.members(ctx)
+	members, domains, err := h.members(ctx, set)
 	if err != nil {
 		return nft.Host{}, err
 	}
@@ -46,7 +46,7 @@ func (h *hostFlags) host(ctx context.Context, set *policy.Set) (nft.Host, error)
 	if err != nil {
 		return nft.Host{}, err
 	}
-	host := nft.Host{Mode: nft.ModeHost, Self: h.self, Networks: set.Networks, Workloads: hostWorkloads(members)}
+	host := nft.Host{Mode: nft.ModeHost, Self: h.self, Networks: set.Networks, Workloads: hostWorkloads(members), Domains: domains}
 	host.Name, _ = os.Hostname()
 	if h.bridge {
 		if err := nft.CheckBridge(nft.BridgeSysctls); err != nil {
@@ -96,12 +96,12 @@ func localUnits(set *policy.Set) (map[string]nft.Cgroup, error) {
 }
 
 // members are who selectors resolve to: the inventory file's workloads, or the
-// recorded map's.
-func (h *hostFlags) members(ctx context.Context) ([]topology.Member, error) {
+// recorded map's; then the addresses of the set's domains are known too.
+func (h *hostFlags) members(ctx context.Context, set *policy.Set) ([]topology.Member, map[string][]netip.Addr, error) {
 	if h.inventory != "" {
 		inv, err := readInventory(h.inventory)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		var list []topology.Member
 		now := flow.TimeOf(time.Now())
@@ -109,18 +109,22 @@ func (h *hostFlags) members(ctx context.Context) ([]topology.Member, error) {
 			w := &inv.Workloads[i]
 			list = append(list, topology.Member{ID: w.ID, Labels: w.Labels, Addrs: w.AddrsAt(now)})
 		}
-		return list, nil
+		return list, nil, nil
 	}
 	var members []topology.Member
+	var domains map[string][]netip.Addr
 	err := h.app.with(ctx, func(s *session) error {
 		m, _, err := s.estateMap(ctx)
 		if err != nil {
 			return err
 		}
-		members, err = s.members(ctx, m)
+		if members, err = s.members(ctx, m); err != nil {
+			return err
+		}
+		domains, err = s.domains(ctx, set, time.Now())
 		return err
 	})
-	return members, err
+	return members, domains, err
 }
 
 // breakGlass adds the configured networks to those of the documents.

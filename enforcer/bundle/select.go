@@ -16,7 +16,7 @@ import (
 // Select leaves of an estate's policies and workloads what one host needs to judge
 // its own end of every flow exactly as all of them together do: the policies whose
 // scope selects a workload that runs there, and whoever a selector of theirs can
-// name. A gateway judges both ends of what it forwards and needs everything that
+// name, and the addresses of domains they name. A gateway judges both ends of what it forwards and needs everything that
 // is past draft.
 //
 // A workload that no selector names may be left out only where its address then
@@ -34,6 +34,7 @@ func Select(set *policy.Set, host nft.Host) (*policy.Set, nft.Host) {
 		})
 	})
 	out.Networks = networksOf(&out)
+	host.Domains = domainsOf(&out, host.Domains)
 	if host.Mode == nft.ModeGateway {
 		return &out, host
 	}
@@ -69,6 +70,21 @@ func inside(networks []topology.Network, addrs []netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// domainsOf are the domains that the set's rules name, with their addresses.
+func domainsOf(set *policy.Set, known map[string][]netip.Addr) map[string][]netip.Addr {
+	var out map[string][]netip.Addr
+	patterns := set.Domains()
+	for name, addrs := range known {
+		if slices.ContainsFunc(patterns, func(p string) bool { return policy.DomainMatches(p, name) }) {
+			if out == nil {
+				out = map[string][]netip.Addr{}
+			}
+			out[name] = addrs
+		}
+	}
+	return out
 }
 
 // networksOf are the set's networks that its rules name.

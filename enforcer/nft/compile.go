@@ -65,6 +65,7 @@ func Compile(set *policy.Set, host Host) (Ruleset, error) {
 	c.number()
 	host.Workloads = c.claims(host.Workloads)
 	c.hidden()
+	c.unresolved()
 	prefixes := append(c.terms.prefixes(), set.BreakGlass...)
 	var err error
 	if c.dir, err = newDirectory(&host, prefixes, c.terms.keys); err != nil {

@@ -32,7 +32,8 @@ type Host struct {
 	// Networks are the inventory's. Those marked Inside give their labels to the
 	// addresses in them that no workload claims.
 	Networks []topology.Network
-	// Domains are the names addresses are known by, for rules that name domains.
+	// Domains are the names addresses are known by, for rules that name domains; a key
+	// may be a pattern of such a rule, "*.example.com", for all names that match it.
 	Domains map[string][]netip.Addr
 	// Controllers may always be reached, from this host and through this gateway: no
 	// policy cuts an agent's line.
