@@ -37,7 +37,9 @@ func TestCutFindsWhatWasNeverTracked(t *testing.T) {
 	if v.CutConnections != 1 {
 		t.Errorf("%d connections cut, want 1", v.CutConnections)
 	}
-	if alive(old) || alive(old) {
-		t.Error("a connection that was never tracked lives on")
+	for try := range 2 { // the first write may still find its buffer open
+		if alive(old) {
+			t.Errorf("a connection that was never tracked lives on, try %d", try+1)
+		}
 	}
 }
