@@ -1,9 +1,9 @@
 // Command truth measures what the program makes of networks whose truth is known
 // and writes docs/truth.md: direction, roles, applications, shared infrastructure
 // and rules on the generated estate at several sizes and noise levels, and
-// grouping on recorded and described systems of the corpus.
+// grouping and rules on recorded and described systems of the corpus.
 //
-//	go run ./truth [-quick] [-o docs/truth.md]
+//	go run ./truth [-quick] [-only described] [-o docs/truth.md]
 package main
 
 import (
@@ -19,22 +19,35 @@ import (
 
 func main() {
 	quick := flag.Bool("quick", false, "only the default estate")
-	out := flag.String("o", filepath.Join(testenv.Root(), "docs", "truth.md"), "file to write, - for none")
+	whole := filepath.Join(testenv.Root(), "docs", "truth.md")
+	out := flag.String("o", whole, "file to write, - for none")
+	only := flag.String("only", "", "one section alone, on the screen and in -o where given: direction, groups, seeds, systems, windows, recommend or described")
 	flag.Parse()
-	if err := run(*quick, *out); err != nil {
+	if *only != "" && *out == whole { // a part does not replace the page
+		*out = "-"
+	}
+	if err := run(*quick, *only, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "truth:", err)
 		os.Exit(1)
 	}
 }
 
-func run(quick bool, out string) error {
+func run(quick bool, only, out string) error {
 	var page bytes.Buffer
 	r := &report{page: &page, screen: os.Stdout}
 	r.text(preamble)
+	known := false
 	for _, section := range sections(quick) {
-		if err := section(r); err != nil {
-			return err
+		if only != "" && section.name != only {
+			continue
 		}
+		known = true
+		if err := section.write(r); err != nil {
+			return fmt.Errorf("section %s: %w", section.name, err)
+		}
+	}
+	if !known {
+		return fmt.Errorf("no section %q: see -help", only)
 	}
 	if out == "-" {
 		return nil
@@ -42,23 +55,30 @@ func run(quick bool, out string) error {
 	return os.WriteFile(out, page.Bytes(), 0o644)
 }
 
-func sections(quick bool) []func(*report) error {
+// section is a part of the page.
+type section struct {
+	name  string
+	write func(*report) error
+}
+
+func sections(quick bool) []section {
 	if quick {
-		return []func(*report) error{func(r *report) error { return estateSection(r, estateCases[:1]) }}
+		return []section{{"groups", func(r *report) error { return estateSection(r, estateCases[:1]) }}}
 	}
-	return []func(*report) error{
-		func(r *report) error { return directionSection(r, scenario.Options{}, observations) },
-		func(r *report) error {
+	return []section{
+		{"direction", func(r *report) error { return directionSection(r, scenario.Options{}, observations) }},
+		{"groups", func(r *report) error {
 			others, err := otherEstateCases()
 			if err != nil {
 				return err
 			}
 			return estateSection(r, append(estateCases, others...))
-		},
-		seedSection,
-		systemsSection,
-		windowsSection,
-		recommendSection,
+		}},
+		{"seeds", seedSection},
+		{"systems", systemsSection},
+		{"windows", windowsSection},
+		{"recommend", recommendSection},
+		{"described", describedSection},
 	}
 }
 
