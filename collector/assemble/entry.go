@@ -62,12 +62,13 @@ type entry struct {
 
 func (e *entry) has(bits uint16) bool { return e.state&bits != 0 }
 
-// makeKey orients p's addresses and says which side sent it.
+// makeKey orients p's addresses and says which side sent it. An ICMP message has
+// the request's type and code as the port of who is asked, and 0 as that of who
+// asks, so that two hosts that ask each other have a flow each way.
 func makeKey(p *capture.Packet, scope flow.Scope) (k key, side int) {
 	sp, dp := p.SrcPort, p.DstPort
 	if p.Proto == flow.ICMP || p.Proto == flow.ICMPv6 {
-		request, _ := icmpRequest(p.Proto, p.DstPort)
-		sp, dp = request, request
+		sp, dp = icmpPorts(p.Proto, p.DstPort)
 	}
 	k.proto = p.Proto
 	if p.Src.Less(p.Dst) || p.Src == p.Dst && sp <= dp {
@@ -85,8 +86,12 @@ func (k *key) equals(o *key) bool {
 	return k.a.Lo == o.a.Lo && k.b.Lo == o.b.Lo && k.rest == o.rest && k.a.Hi == o.a.Hi && k.b.Hi == o.b.Hi && k.proto == o.proto
 }
 
-func (k *key) portA() uint16     { return uint16(k.rest >> 48) }
-func (k *key) portB() uint16     { return uint16(k.rest >> 32) }
+func (k *key) portA() uint16 { return uint16(k.rest >> 48) }
+func (k *key) portB() uint16 { return uint16(k.rest >> 32) }
+
+// icmp is the type and code that an ICMP flow is of.
+func (k *key) icmp() uint16 { return k.portA() | k.portB() }
+
 func (k *key) scope() flow.Scope { return flow.Scope(k.rest) }
 
 // hash folds the key by 64×64→128 bit multiplication (the mixing step of wyhash),

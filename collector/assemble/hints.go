@@ -143,6 +143,17 @@ func icmpRequest(proto uint8, typeCode uint16) (uint16, icmpKind) {
 	return typeCode, icmpOther
 }
 
+// icmpPorts are what stands for the ports of an ICMP message's sender and receiver
+// in a key. What nobody asked for goes one way: errors that two hosts send each
+// other do not answer each other.
+func icmpPorts(proto uint8, typeCode uint16) (src, dst uint16) {
+	request, kind := icmpRequest(proto, typeCode)
+	if kind == icmpReplies {
+		return request, 0
+	}
+	return 0, request
+}
+
 // unreachable reports whether the message says that a packet was not delivered;
 // "fragmentation needed" does not.
 func unreachable(proto uint8, typeCode uint16) bool {

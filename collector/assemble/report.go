@@ -112,7 +112,7 @@ func (e *entry) fill(r *flow.Record, outcome flow.Outcome, why flow.EndReason) {
 	addr := [2]netip.Addr{e.key.a.Netip(), e.key.b.Netip()}
 	port := [2]uint16{e.key.portA(), e.key.portB()}
 	if e.key.proto == flow.ICMP || e.key.proto == flow.ICMPv6 {
-		port[c] = 0
+		port[c], port[s] = 0, e.key.icmp()
 	}
 	*r = flow.Record{
 		ID: e.id, First: e.first, Last: e.last,
@@ -143,7 +143,7 @@ func (e *entry) outcome(client int) flow.Outcome {
 	case e.key.proto == flow.UDP:
 		return e.udpOutcome(client)
 	case e.key.proto == flow.ICMP || e.key.proto == flow.ICMPv6:
-		if _, kind := icmpRequest(e.key.proto, e.key.portA()); kind == icmpAsks && e.packets[client] > 0 {
+		if _, kind := icmpRequest(e.key.proto, e.key.icmp()); kind == icmpAsks && e.packets[client] > 0 {
 			return flow.Unanswered
 		}
 	}

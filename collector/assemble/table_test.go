@@ -174,6 +174,36 @@ func TestEchoesOfTwoHostsAreOneFlow(t *testing.T) {
 	}
 }
 
+func TestHostsThatAskEachOtherHaveAFlowEachWay(t *testing.T) {
+	c := conversation{flow.ICMP, 8 << 8, start}
+	ask, answer := c.packet(true, 0), c.packet(false, 0)
+	answer.DstPort = 0
+	askBack, answerBack := c.packet(false, 0), c.packet(true, 0)
+	answerBack.DstPort = 0
+	got := assembled(t, assemble.Options{}, ask, askBack, answer, answerBack)
+	if len(got) != 2 || got[0].Key.Client != got[1].Key.Server {
+		t.Fatalf("%+v", got)
+	}
+	for _, r := range got {
+		if r.Outcome != flow.Established || r.ClientPackets != 1 || r.ServerPackets != 1 || r.Key.ServerPort != 8<<8 || r.Key.ClientPort != 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+func TestErrorsOfTwoHostsDoNotAnswerEachOther(t *testing.T) {
+	c := conversation{flow.ICMP, 3<<8 | 1, start}
+	got := assembled(t, assemble.Options{}, c.packet(true, 0), c.packet(false, 0))
+	if len(got) != 2 {
+		t.Fatalf("%+v", got)
+	}
+	for _, r := range got {
+		if r.Outcome != flow.OneWay || r.ClientPackets != 1 || r.ServerPackets != 0 || r.Key.ServerPort != 3<<8|1 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
 func TestLongFlowsAreSplitAndKeepTheirIdentity(t *testing.T) {
 	c := conversation{flow.TCP, 443, start}
 	ps := []*capture.Packet{c.packet(true, flow.SYN), c.packet(false, flow.SYN|flow.ACK)}
