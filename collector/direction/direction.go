@@ -217,6 +217,9 @@ func (l *Learner) known(f Flow, prior int) (Verdict, bool) {
 	if (diff > 0) != (prior > 0) && abs(prior) >= 20 {
 		need = 3
 	}
+	if f.A.Port == f.B.Port && Outward(f.end(diff > 0).Addr, f.end(diff <= 0).Addr) {
+		need = 4 // NTP asks several servers from the port that it serves on
+	}
 	if diff < need && diff > -need {
 		return Verdict{}, false
 	}
@@ -226,6 +229,21 @@ func (l *Learner) known(f Flow, prior int) (Verdict, bool) {
 		v.Confidence = 60
 	}
 	return v, true
+}
+
+// end is B, or A.
+func (f *Flow) end(b bool) End {
+	if b {
+		return f.B
+	}
+	return f.A
+}
+
+// Outward reports whether a flow between them would lead out when from opened it:
+// from is private (RFC 1918, RFC 4193) and to is not. Most flows that cross the
+// border do.
+func Outward(from, to netip.Addr) bool {
+	return from.IsPrivate() && to.IsGlobalUnicast() && !to.IsPrivate()
 }
 
 func abs(n int) int { return max(n, -n) }

@@ -62,6 +62,42 @@ func TestLearnsAServerFromManyPeers(t *testing.T) {
 	}
 }
 
+// A few peers outside with the same port do not make a private end their server;
+// many do.
+func TestPrivateEndServesOutwardWhenManyAsk(t *testing.T) {
+	private := end("10.0.0.1", 123)
+	public := func(i int) direction.End {
+		return direction.End{Addr: netip.AddrFrom4([4]byte{80, 1, byte(i >> 8), byte(i)}), Port: 123}
+	}
+	for peers, want := range map[int]bool{4: true, 10: true, 40: false} {
+		l := direction.New(direction.Options{Seed: 1})
+		for i := range peers {
+			l.Learn(direction.Flow{A: private, B: public(i), Proto: flow.UDP})
+		}
+		if got := l.Decide(direction.Flow{A: private, B: public(0), Proto: flow.UDP}); got.ClientIsA != want {
+			t.Errorf("%d peers: %+v", peers, got)
+		}
+	}
+}
+
+func TestOutward(t *testing.T) {
+	for _, tt := range []struct {
+		from, to string
+		want     bool
+	}{
+		{"192.168.0.30", "37.187.104.44", true},
+		{"37.187.104.44", "192.168.0.30", false},
+		{"10.0.0.1", "192.168.0.1", false},
+		{"10.0.0.1", "224.0.1.1", false},
+		{"fd00::1", "2001:db8::1", true},
+		{"2001:db8::1", "2001:db8::2", false},
+	} {
+		if got := direction.Outward(netip.MustParseAddr(tt.from), netip.MustParseAddr(tt.to)); got != tt.want {
+			t.Errorf("%s to %s: %v", tt.from, tt.to, got)
+		}
+	}
+}
+
 func TestOneHandshakeTeachesTheRest(t *testing.T) {
 	l := direction.New(direction.Options{Seed: 1})
 	l.Learn(direction.Flow{A: end("10.0.1.7", 50000), B: end("10.0.0.1", 33001), Proto: flow.TCP,

@@ -13,6 +13,9 @@ func (s *Stitcher) decide(e *entry) {
 		Proto: e.key.proto, Scope: e.key.scope, Hint: e.hint(),
 	}
 	swapped := !e.half[0].seen || e.half[1].seen && e.half[1].first < e.half[0].first
+	if e.half[0].seen && e.half[1].seen && e.half[0].first == e.half[1].first {
+		swapped = direction.Outward(f.B.Addr, f.A.Addr) // the exporter gives both halves the flow's start
+	}
 	if swapped { // A is who was seen first
 		f.A, f.B = f.B, f.A
 		f.Hint.ClientIsA = !f.Hint.ClientIsA

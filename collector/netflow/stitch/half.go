@@ -29,23 +29,26 @@ func keyOf(r *plan.Row, scope flow.Scope) (key, int) {
 
 // icmpPorts gives an ICMP message the ports of its exchange: 0 for the end that
 // asks, type<<8|code of the question for the end that answers, and says whether
-// this message is the answer (RFC 792, RFC 950, RFC 1256, RFC 4443, RFC 4861).
+// this message is the answer (RFC 792, RFC 950, RFC 1256, RFC 4443, RFC 4861,
+// RFC 4620).
 func icmpPorts(proto uint8, typeCode uint16) (asks, answers uint16, reply bool) {
 	t := typeCode >> 8
 	if proto == flow.ICMP {
 		switch t {
 		case 0: // echo reply
 			return 0, 8 << 8, true
+		case 9: // router advertisement
+			return 0, 10 << 8, true
 		case 14, 16, 18: // timestamp, information, address mask reply
 			return 0, (t - 1) << 8, true
 		}
 		return 0, typeCode, false
 	}
 	switch t {
-	case 129: // echo reply
-		return 0, 128 << 8, true
-	case 136: // neighbour advertisement
-		return 0, 135 << 8, true
+	case 129, 134, 136, 140: // echo reply; router, neighbour advertisement; node information
+		return 0, (t - 1) << 8, true
+	case 128, 133, 135, 139:
+		return 0, t << 8, false
 	}
 	return 0, typeCode, false
 }

@@ -34,6 +34,9 @@ func (s *Stitcher) outcome(e *entry) flow.Outcome {
 	if e.key.proto == flow.TCP && one.flags != 0 {
 		return tcpSide(one, e.sampling > 1)
 	}
+	if s.unasked(e) {
+		return flow.OneWay
+	}
 	if e.sampling <= 1 && (e.biflow || s.exporters[e.exporter].paired) && !e.key.b.Multicast() && !e.key.a.Multicast() {
 		return flow.Unanswered // this exporter would have shown an answer
 	}
@@ -66,6 +69,16 @@ func (e *entry) icmpError() bool {
 		return t < 128
 	}
 	return false
+}
+
+// unasked reports whether e is an ICMP reply of which this exporter would have shown
+// the question. It was put to a multicast group, or nobody asked, as with the
+// replies to somebody who forges addresses.
+func (s *Stitcher) unasked(e *entry) bool {
+	if e.key.proto != flow.ICMP && e.key.proto != flow.ICMPv6 || e.sampling > 1 || !e.biflow && !s.exporters[e.exporter].paired {
+		return false
+	}
+	return e.half[0].seen && !e.half[1].seen && e.key.portA != 0 || e.half[1].seen && !e.half[0].seen && e.key.portB != 0
 }
 
 // answers reports whether the one side seen of a flow is that of a server which

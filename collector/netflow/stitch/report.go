@@ -12,7 +12,7 @@ func (s *Stitcher) report(i uint32) {
 	if rows := e.half[0].rows + e.half[1].rows; rows > 0 {
 		e.outcome = s.outcome(e)
 		s.decide(e)
-		if (e.outcome == flow.OneWay || e.outcome == flow.Unanswered) && e.answers() {
+		if (e.outcome == flow.OneWay || e.outcome == flow.Unanswered) && e.answers() && !s.unasked(e) {
 			e.outcome = flow.Established
 		}
 		s.pass(e, &s.t.rare[i])

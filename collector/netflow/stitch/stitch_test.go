@@ -2,6 +2,7 @@ package stitch_test
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -236,6 +237,73 @@ func TestICMPRequestAndReplyJoin(t *testing.T) {
 	want := []brief{{"10.0.0.9:0", "10.0.0.1:2048", 3, 2, "established", 0, "a"}}
 	if diff := cmp.Diff(want, g.briefs()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Where an exporter shows both directions, an ICMP reply without its question is no
+// answer; where it shows one, or a sample, the question was elsewhere.
+func TestICMPReplyAlone(t *testing.T) {
+	reply := plan.Row{Src: server, Dst: client, DstPort: 0, Proto: flow.ICMP, Packets: 2, First: t0, Last: t0}
+	for name, tt := range map[string]struct {
+		before []plan.Row
+		reply  plan.Row
+		want   brief
+	}{
+		"both directions": {[]plan.Row{up(0, 1, 5, full), down(0, 1, 5, full)}, reply,
+			brief{"10.0.0.9:0", "10.0.0.1:2048", 0, 2, "one-way", 0, "a"}},
+		"one direction": {nil, reply, brief{"10.0.0.9:0", "10.0.0.1:2048", 0, 2, "established", 0, "a"}},
+		"sampled": {[]plan.Row{up(0, 1, 5, full), down(0, 1, 5, full)}, sampled(reply),
+			brief{"10.0.0.9:0", "10.0.0.1:2048", 0, 200, "established", 0, "a"}},
+	} {
+		g := newRig(stitch.Options{})
+		g.add(&g.a, 1, append(tt.before, tt.reply)...)
+		g.Flush()
+		got := g.briefs()
+		if !slices.Contains(got, tt.want) {
+			t.Errorf("%s: %v not in %v", name, tt.want, got)
+		}
+	}
+}
+
+func TestRouterAdvertisementAnswersItsSolicitation(t *testing.T) {
+	host, router := plan.AddrOf(netip.MustParseAddr("fe80::9")), plan.AddrOf(netip.MustParseAddr("fe80::1"))
+	ask := plan.Row{Src: host, Dst: router, DstPort: 133 << 8, Proto: flow.ICMPv6, Packets: 1, First: t0, Last: t0}
+	answer := plan.Row{Src: router, Dst: host, DstPort: 134 << 8, Proto: flow.ICMPv6, Packets: 1, First: t0, Last: t0}
+	g := newRig(stitch.Options{})
+	g.add(&g.a, 1, answer, ask)
+	g.Flush()
+	want := []brief{{"[fe80::9]:0", "[fe80::1]:34048", 1, 1, "established", 0, "a"}}
+	if diff := cmp.Diff(want, g.briefs()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A host asks four servers outside from the port that NTP serves on, and the
+// exporter gives both halves of a flow the same start.
+func TestNTPClientBehindTheBorder(t *testing.T) {
+	for _, answerFirst := range []bool{false, true} {
+		g := newRig(stitch.Options{})
+		for i := range byte(4) {
+			u, d := up(flow.Time(i), flow.Time(i), 7, 0), down(flow.Time(i), flow.Time(i), 7, 0)
+			public := plan.AddrOf(netip.AddrFrom4([4]byte{37 + 70*i, 187, 104, 44}))
+			u.Dst, d.Src = public, public
+			for _, r := range []*plan.Row{&u, &d} {
+				r.Proto, r.SrcPort, r.DstPort = flow.UDP, 123, 123
+			}
+			if answerFirst {
+				u, d = d, u
+			}
+			g.add(&g.a, 1, u, d)
+		}
+		g.Flush()
+		for _, r := range g.Out() {
+			if r.Key.Client != client.Std() {
+				t.Errorf("%v is taken for the client, by %v (%d)", r.Key.Client, r.Evidence, r.Confidence)
+			}
+		}
+		if n := len(g.Out()); n != 4 {
+			t.Errorf("%d records, want 4", n)
+		}
 	}
 }
 
