@@ -201,6 +201,9 @@ func TestNfdumpAgrees(t *testing.T) {
 				}
 				same, missing, extra := agreement(want, got, withoutTime)
 				timed, _, _ := agreement(want, got, bySecond)
+				if plain, missing, extra := agreement(want, got, withoutICMPPorts); plain != len(want) || len(extra) > 0 {
+					t.Errorf("%s: %d of %d agree but for ICMP's type and code; missing %v; extra %v", name, plain, len(want), missing, extra)
+				}
 				counts, times, total = counts+same, times+timed, total+len(want)
 				if same < len(want) || len(got) != len(want) || timed < same {
 					s := d.Stats()

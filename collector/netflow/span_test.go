@@ -64,7 +64,7 @@ func TestTapAndExportDrawTheSameMap(t *testing.T) {
 	}
 	t.Logf("%d captures: %d edges in both, %d from the tap only, %d from the export only", len(files), both, tapOnly, exportOnly)
 	// testdata/corpus-differences.md says why the rest differs.
-	if both < 120 || tapOnly > 35 || exportOnly > 26 { // one or two of the coin tosses fall differently when the machine is busy
-		t.Errorf("agreement fell below 120 in both, 35 and 26 in one")
+	if both < 125 || tapOnly > 33 || exportOnly > 20 { // one or two of the coin tosses fall differently when the machine is busy
+		t.Errorf("agreement fell below 125 in both, 33 and 20 in one")
 	}
 }
