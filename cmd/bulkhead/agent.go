@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bulkhead/bulkhead/enforcer/nft"
 	"github.com/bulkhead/bulkhead/fleet"
 	"github.com/bulkhead/bulkhead/fleet/link"
 )
@@ -57,16 +58,24 @@ token made by "bulkhead join-token create --gateway":
   bulkhead gateway
 
 A workload behind it may have an agent of its own. Both judge alike; what only the
-host can tell, which process it is, the gateway leaves to the host.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.member(cmd.Context(), join, fleet.Gateway) },
+host can tell, which process it is, the gateway leaves to the host.
+
+On a machine that bridges, join with --bridge, or run once with it: it is remembered
+(--bridge=false forgets it), and a machine that loses br_netfilter later says so.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			join.bridgeSet = cmd.Flags().Changed("bridge")
+			return a.member(cmd.Context(), join, fleet.Gateway)
+		},
 	}
 	join.flags(cmd)
+	cmd.Flags().BoolVar(&join.bridge, "bridge", false, "this machine bridges between the workloads; needs br_netfilter")
 	return cmd
 }
 
 // joinFlags say which controller to join.
 type joinFlags struct {
 	token, controller, name string
+	bridge, bridgeSet       bool // of a gateway; whether it was said
 }
 
 func (j *joinFlags) flags(cmd *cobra.Command) {
@@ -77,6 +86,11 @@ func (j *joinFlags) flags(cmd *cobra.Command) {
 
 // member joins a controller, or runs as a host that has joined.
 func (a *app) member(ctx context.Context, join joinFlags, role fleet.Role) error {
+	if join.bridge { // before a token is spent
+		if err := nft.CheckBridge(nft.BridgeSysctls); err != nil {
+			return err
+		}
+	}
 	if join.token != "" {
 		return a.join(ctx, join, role)
 	}
@@ -92,6 +106,11 @@ func (a *app) member(ctx context.Context, join joinFlags, role fleet.Role) error
 	}
 	if id.Role() != role {
 		return usagef("this machine joined as a %s: run `bulkhead %s`, or join again with another token", roleWord(id.Role()), verbOf(id.Role()))
+	}
+	if join.bridgeSet {
+		if err := id.SetBridge(join.bridge); err != nil {
+			return err
+		}
 	}
 	return a.runMember(ctx, id)
 }
@@ -124,7 +143,7 @@ func (a *app) join(ctx context.Context, j joinFlags, role fleet.Role) error {
 	if err := fleet.CheckName(j.name); err != nil {
 		return usagef("--name: %v", err)
 	}
-	id, err := link.Join(ctx, link.JoinOptions{Dir: a.agentDir(), Token: token, Controller: address, Name: j.name, Version: version})
+	id, err := link.Join(ctx, link.JoinOptions{Dir: a.agentDir(), Token: token, Controller: address, Name: j.name, Version: version, Bridge: j.bridge})
 	if errors.Is(err, fleet.ErrToken) {
 		return usageError{err}
 	}

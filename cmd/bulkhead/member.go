@@ -75,6 +75,9 @@ func (a *app) runMember(ctx context.Context, id *link.Identity) (err error) {
 	}
 	defer func() { err = errors.Join(err, k.Close()) }()
 	m := &memberRun{app: a, id: id, kernel: k, started: time.Now(), self: &selfReport{controller: id.Controller()}}
+	if id.Bridge() {
+		m.self.bridge = nft.BridgeSysctls
+	}
 	if err := m.open(); err != nil {
 		return err
 	}

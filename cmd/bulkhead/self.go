@@ -20,6 +20,7 @@ import (
 // at the other tables now and then. Safe for concurrent use.
 type selfReport struct {
 	controller string // host:port
+	bridge     string // where CheckBridge looks; "" on a machine that does not bridge
 
 	mu        sync.Mutex
 	lines     []netip.AddrPort // where the controller was found last
@@ -46,11 +47,20 @@ func (s *selfReport) Run(ctx context.Context) error {
 		s.obstacles = list
 		s.mu.Unlock()
 		s.trouble("other tables")(err)
+		s.judged()
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(obstaclesEvery):
 		}
+	}
+}
+
+// judged looks whether what a bridge bridges still meets its ruleset. What was put in
+// force stays when it does not: sysctls may come later at boot.
+func (s *selfReport) judged() {
+	if s.bridge != "" {
+		s.trouble("bridge")(nft.CheckBridge(s.bridge))
 	}
 }
 

@@ -138,9 +138,15 @@ func TestClocks(t *testing.T) {
 		eventually(t, "and the line holds", reached)
 	}
 	h.clock.set(0)
+	if err := h.id.SetBridge(true); err != nil {
+		t.Fatal(err)
+	}
 	first := h.id.Expires()
 	l.clock.set(48 * time.Hour)
 	eventually(t, "renewed after its end", func() bool { return h.id.Expires().After(first.Add(24*time.Hour)) && reached() })
+	if kept, err := link.Open(filepath.Join(l.dir, "web1")); err != nil || !kept.Bridge() {
+		t.Errorf("that it bridges did not outlive a renewal: %v", err)
+	}
 	l.clock.set(365 * 24 * time.Hour)
 	eventually(t, "refused past the grace", func() bool { return !reached() })
 	l.clock.set(0)

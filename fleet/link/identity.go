@@ -44,6 +44,7 @@ type kept struct {
 	Certificate []byte     `json:"certificate"`
 	Authority   []byte     `json:"authority"`
 	Policy      [][]byte   `json:"policy"`
+	Bridge      bool       `json:"bridge,omitempty"`
 }
 
 // ErrNotJoined: the folder holds no identity.
@@ -78,6 +79,7 @@ type JoinOptions struct {
 	Controller string // host:port
 	Name       string // of this host
 	Version    string // of the program
+	Bridge     bool   // this gateway bridges; see Identity.Bridge
 }
 
 // Join makes a key, redeems the token and keeps the identity. An identity that is
@@ -110,7 +112,7 @@ func Join(ctx context.Context, opts JoinOptions) (*Identity, error) {
 	if err != nil || fingerprint(ca) != token.CA {
 		return nil, fmt.Errorf("join %s: the answer is not from the controller that made the token", opts.Controller)
 	}
-	id.kept.Controller = opts.Controller
+	id.kept.Controller, id.kept.Bridge = opts.Controller, opts.Bridge
 	if err := id.take(&got); err != nil {
 		return nil, fmt.Errorf("join %s: %w", opts.Controller, err)
 	}
@@ -134,16 +136,34 @@ func (id *Identity) take(c *fleet.Credentials) error {
 	id.mu.Lock()
 	defer id.mu.Unlock()
 	next := kept{Controller: id.kept.Controller, Name: c.Name, Role: c.Role, Certificate: c.Certificate,
-		Authority: c.Authority, Policy: c.Policy}
-	text, err := json.MarshalIndent(next, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := replace(filepath.Join(id.dir, "identity.json"), text); err != nil {
+		Authority: c.Authority, Policy: c.Policy, Bridge: id.kept.Bridge}
+	if err := id.write(&next); err != nil {
 		return err
 	}
 	id.kept, id.cert = next, cert
 	return nil
+}
+
+// SetBridge keeps whether this host bridges.
+func (id *Identity) SetBridge(bridge bool) error {
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	next := id.kept
+	next.Bridge = bridge
+	if err := id.write(&next); err != nil {
+		return fmt.Errorf("identity: %w", err)
+	}
+	id.kept = next
+	return nil
+}
+
+// write replaces the file.
+func (id *Identity) write(next *kept) error {
+	text, err := json.MarshalIndent(next, "", "  ")
+	if err != nil {
+		return err
+	}
+	return replace(filepath.Join(id.dir, "identity.json"), text)
 }
 
 // Name of this host, as the controller knows it.
@@ -151,6 +171,10 @@ func (id *Identity) Name() string { return id.now().Name }
 
 // Role of this host, as its token said.
 func (id *Identity) Role() fleet.Role { return id.now().Role }
+
+// Bridge says that this gateway bridges between workloads instead of routing: what
+// it enforces is judged only where the kernel hands bridged packets over.
+func (id *Identity) Bridge() bool { return id.now().Bridge }
 
 // Controller is the address it is reached by.
 func (id *Identity) Controller() string { return id.now().Controller }
