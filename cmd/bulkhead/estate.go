@@ -109,7 +109,8 @@ func author() string {
 	return u.Username
 }
 
-// inventory returns the inventory with the labels people decided on.
+// inventory returns the inventory with the labels that join tokens gave and, over
+// them, those that people decided on.
 func (s *session) inventory(ctx context.Context) (*topology.Index, error) {
 	var inv topology.Inventory
 	if _, err := s.load(ctx, docInventory, docOnly, &inv); err != nil {
@@ -119,6 +120,11 @@ func (s *session) inventory(ctx context.Context) (*topology.Index, error) {
 	if _, err := s.load(ctx, docLabels, docOnly, &book); err != nil {
 		return nil, err
 	}
+	hosts, err := s.app.joined()
+	if err != nil {
+		return nil, err
+	}
+	labelJoined(&inv, hosts, time.Now())
 	book.apply(&inv)
 	return topology.NewIndex(&inv)
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bulkhead/bulkhead/topology"
 )
 
 func shopPolicy(stage, egress, more string) string {
@@ -151,11 +153,37 @@ func (l *estateLab) revoke() {
 	l.expect("joined again", "web1 db1 5432", "!web1 db1 22")
 }
 
-// recorded checks that the hosts' own connections reached the store.
+// recorded checks that the hosts' own connections reached the store, and that the map
+// has the labels of tokens but where somebody decided otherwise.
 func (l *estateLab) recorded() {
 	l.t.Helper()
 	l.eventually("connections of web1 and db1 are on the map", func() bool {
 		out, err := l.try("ctl", "--json", "map")
 		return err == nil && strings.Contains(out, "10.9.1.2") && strings.Contains(out, "10.9.3.2")
 	})
+	if labels := l.labels("10.9.1.2"); labels["role"] != "web" || labels["app"] != "shop" {
+		l.t.Errorf("on the map web1 is %v, not what its token says", labels)
+	}
+	before := l.held()
+	l.run("ctl", "labels", "set", "10.9.1.2", "role=front")
+	if labels := l.labels("10.9.1.2"); labels["role"] != "front" || labels["app"] != "shop" {
+		l.t.Errorf("on the map web1 is %v, not what was decided", labels)
+	}
+	l.settled(before, "gw")
+	l.expect("with web1 of another role", "!web1 db1 5432")
+}
+
+// labels are those of a workload on the map.
+func (l *estateLab) labels(id string) topology.Labels {
+	l.t.Helper()
+	var m topology.Map
+	if err := json.Unmarshal([]byte(l.run("ctl", "--json", "map")), &m); err != nil {
+		l.t.Fatal(err)
+	}
+	for i := range m.Graph.Nodes {
+		if m.Graph.Nodes[i].ID == id {
+			return m.Labels[i]
+		}
+	}
+	return nil
 }

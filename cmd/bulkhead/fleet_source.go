@@ -53,6 +53,11 @@ func (f *fleetSource) Contents(ctx context.Context, hosts []controller.Host, lin
 	if err != nil {
 		return nil, err
 	}
+	decided, err := f.b.s.decided(ctx)
+	if err != nil {
+		return nil, err
+	}
+	members = withHosts(members, hosts, decided)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	domains, err := f.domains.of(ctx, f.b.s, set, time.Now())
@@ -67,7 +72,7 @@ func (f *fleetSource) Contents(ctx context.Context, hosts []controller.Host, lin
 		return f.contents, nil
 	}
 	f.forecast(ctx, set)
-	f.contents = f.make(set, networks, withHosts(members, hosts), hosts, lines)
+	f.contents = f.make(set, networks, members, hosts, lines)
 	f.from = from
 	return f.contents, nil
 }
@@ -216,10 +221,11 @@ func (b *backend) everybody(ctx context.Context) ([]topology.Member, error) {
 }
 
 // withHosts adds what is known because agents joined: the address that a host speaks
-// from, if no workload holds it, and the labels its token bound it to. Other
+// from, if no workload holds it, and the labels its token bound it to, but
+// where people decided otherwise (decided, by workload). Other
 // addresses are only the host's word: one could name another's, and get its labels
 // changed or its traffic.
-func withHosts(members []topology.Member, hosts []controller.Host) []topology.Member {
+func withHosts(members []topology.Member, hosts []controller.Host, decided map[string]topology.Labels) []topology.Member {
 	out := slices.Clone(members)
 	at := map[netip.Addr]int{}
 	for i := range out {
@@ -239,7 +245,7 @@ func withHosts(members []topology.Member, hosts []controller.Host) []topology.Me
 			at[h.From] = mine
 		}
 		if len(h.Labels) > 0 {
-			out[mine].Labels = out[mine].Labels.Merge(h.Labels)
+			out[mine].Labels = out[mine].Labels.Merge(h.Labels).Merge(decided[out[mine].ID])
 		}
 	}
 	return out

@@ -33,7 +33,7 @@ func TestHostsCannotTakeWhatIsNotTheirs(t *testing.T) {
 		"speaks through translation": {netip.Addr{}, map[string]string{"db": "db", "web": "unknown"}, nil},
 	} {
 		h := host(tc.from)
-		got := withHosts(members, []controller.Host{h})
+		got := withHosts(members, []controller.Host{h}, nil)
 		if len(got) != len(tc.labels) {
 			t.Errorf("%s: members %v", name, got)
 		}

@@ -98,10 +98,27 @@ func (s *Server) members(enrolled []fleet.Enrolment) []Host {
 	for i, e := range enrolled {
 		out[i] = Host{Enrolment: e}
 		if h := s.hosts[e.Name]; h != nil {
-			out[i].Addrs, out[i].Enforces = h.Beat.Addrs, h.Beat.Serial != 0 && !h.Beat.Released
-			if from, err := netip.ParseAddr(h.From); err == nil && slices.Contains(h.Beat.Addrs, from.Unmap()) {
-				out[i].From = from.Unmap()
-			}
+			out[i].see(&h.Sight)
+		}
+	}
+	return out
+}
+
+// see takes from what a host said what others may rely on.
+func (h *Host) see(s *fleet.Sight) {
+	h.Addrs, h.Enforces = s.Beat.Addrs, s.Beat.Serial != 0 && !s.Beat.Released
+	if from, err := netip.ParseAddr(s.From); err == nil && slices.Contains(s.Beat.Addrs, from.Unmap()) {
+		h.From = from.Unmap()
+	}
+}
+
+// Known joins enrolments with what was last kept of the hosts.
+func Known(enrolled []fleet.Enrolment, sights map[string]fleet.Sight) []Host {
+	out := make([]Host, len(enrolled))
+	for i, e := range enrolled {
+		out[i] = Host{Enrolment: e}
+		if s, ok := sights[e.Name]; ok {
+			out[i].see(&s)
 		}
 	}
 	return out
