@@ -60,7 +60,7 @@ func missing(name string) string {
 			return "no ClickHouse library; run make engine"
 		}
 	case "ui":
-		for _, f := range []string{"dist/index.html", "node_modules/playwright-core"} {
+		for _, f := range []string{"dist/index.html", "node_modules/playwright-core", "node_modules/web-tree-sitter"} {
 			if _, err := os.Stat(filepath.Join(Root(), "ui", f)); err != nil {
 				return "dashboard not built; run make ui"
 			}
