@@ -25,9 +25,9 @@ type reloader struct {
 }
 
 // newReloader listens for SIGHUP from now on: before it is listened for, the signal
-// would end the program.
-func newReloader(a *app, flags func(*config.Config), apply func(context.Context, config.Config) error) *reloader {
-	r := &reloader{app: a, flags: flags, apply: apply, now: a.cfg,
+// would end the program. What it applies to is set before it runs.
+func newReloader(a *app, flags func(*config.Config)) *reloader {
+	r := &reloader{app: a, flags: flags, now: a.cfg,
 		hup: make(chan os.Signal, 1), ready: make(chan struct{})} // one waiting is enough: it reads the newest file
 	signal.Notify(r.hup, syscall.SIGHUP)
 	return r

@@ -69,12 +69,13 @@ func (s *session) sense(ctx context.Context, live liveFlags, serve bool) error {
 	if err != nil {
 		return err
 	}
+	reload := newReloader(s.app, live.override)
 	tasks, watch, err := s.sensors(w, live)
 	if err != nil {
 		return errors.Join(err, w.Close())
 	}
-	watch.writer = w
-	tasks = append(tasks, watch, newReloader(s.app, live.override, watch.reconfigure))
+	watch.writer, reload.apply = w, watch.reconfigure
+	tasks = append(tasks, watch, reload)
 	if err := watch.admit(ctx); err != nil {
 		return errors.Join(err, w.Close())
 	}
