@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/bulkhead/bulkhead/internal/durable"
 )
 
 // state is the folder in which an enforcer keeps what it must know after a crash:
@@ -134,34 +136,16 @@ func (s *state) unpoint(pointer string) error {
 	if err := os.Remove(s.path(pointer)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("enforcer state: %w", err)
 	}
-	return syncDir(s.dir)
-}
-
-func (s *state) replace(content []byte, name ...string) error {
-	path := s.path(name...)
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
+	if err := durable.SyncDir(s.dir); err != nil {
 		return fmt.Errorf("enforcer state: %w", err)
-	}
-	defer os.Remove(f.Name()) // gone already when all went well
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
-		return fmt.Errorf("enforcer state: write %s: %w", path, err)
 	}
 	return nil
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("enforcer state: %w", err)
+func (s *state) replace(content []byte, name ...string) error {
+	path := s.path(name...)
+	if err := durable.Replace(path, content); err != nil {
+		return fmt.Errorf("enforcer state: write %s: %w", path, err)
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return nil
 }

@@ -10,10 +10,10 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/bulkhead/bulkhead/flow"
+	"github.com/bulkhead/bulkhead/internal/durable"
 )
 
 // What an exporter has told the decoder is kept across restarts: exporters resend
@@ -144,17 +144,8 @@ func (d *Decoder) restore(x *exporter, m *domain, s *savedDomain) {
 
 // SaveFile writes the state to path whole or not at all.
 func (d *Decoder) SaveFile(path string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("save exporter state: %w", err)
-	}
-	err = d.Save(f)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("save exporter state to %s: %w", path, err), os.Remove(f.Name()))
+	if err := durable.ReplaceBy(path, func(f *os.File) error { return d.Save(f) }); err != nil {
+		return fmt.Errorf("save exporter state to %s: %w", path, err)
 	}
 	return nil
 }

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/bulkhead/bulkhead/enforcer"
+	"github.com/bulkhead/bulkhead/internal/durable"
 )
 
 // kept is what a Keeper must know after a crash.
@@ -177,7 +177,7 @@ func readKept(file string) (k kept, err error) {
 func (k *Keeper) keep(next kept) error {
 	text, err := json.MarshalIndent(next, "", "  ")
 	if err == nil {
-		err = replace(k.opts.File, text)
+		err = durable.Replace(k.opts.File, text)
 	}
 	k.mu.Lock()
 	k.kept = next // true even if it could not be written down
@@ -187,27 +187,4 @@ func (k *Keeper) keep(next kept) error {
 		return fmt.Errorf("bundles: %w", err)
 	}
 	return nil
-}
-
-// replace writes a file whole or not at all, and has it on disk.
-func replace(path string, content []byte) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone already when all went well
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/bulkhead/bulkhead/internal/durable"
 )
 
 func sha(b []byte) [sha256.Size]byte { return sha256.Sum256(b) }
@@ -24,28 +26,10 @@ func makeDir(dir string) error {
 	return sameOwner(dir, filepath.Dir(dir))
 }
 
-// replace writes a file whole or not at all, 0600, and has it on disk.
+// replace writes a file whole or not at all, owned as its folder is.
 func replace(path string, content []byte) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".new-*") // which makes it 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone already when all went well
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = sameOwner(f.Name(), dir)
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.ReplaceBy(path, func(f *os.File) error {
+		_, err := f.Write(content)
+		return errors.Join(err, sameOwner(f.Name(), filepath.Dir(path)))
+	})
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/bulkhead/bulkhead/fleet"
+	"github.com/bulkhead/bulkhead/internal/durable"
 )
 
 type netipAddr = netip.Addr
@@ -246,11 +247,11 @@ func (s *Server) save() error {
 	s.mu.Unlock()
 	text, err := json.Marshal(sights)
 	if err == nil {
-		err = replace(sightsFile(s.opts.Dir), text)
+		err = durable.Replace(sightsFile(s.opts.Dir), text)
 	}
 	if err == nil {
 		if text, err = json.Marshal(kept); err == nil {
-			err = replace(s.standingFile(), text)
+			err = durable.Replace(s.standingFile(), text)
 		}
 	}
 	if err != nil {

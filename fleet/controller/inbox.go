@@ -1,8 +1,6 @@
 package controller
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/bulkhead/bulkhead/flow"
+	"github.com/bulkhead/bulkhead/internal/durable"
 	"github.com/bulkhead/bulkhead/policy"
 )
 
@@ -96,33 +95,14 @@ func openInbox(dir string, max int64, sink Sink, log *slog.Logger) (*inbox, erro
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("inbox: %w", err)
 	}
-	if err := b.identify(); err != nil {
+	var err error
+	if b.id, err = durable.ID(filepath.Join(dir, "id")); err != nil {
 		return nil, fmt.Errorf("inbox: %w", err)
 	}
 	if err := b.recover(); err != nil {
 		return nil, fmt.Errorf("inbox: %w", err)
 	}
 	return b, nil
-}
-
-// identify reads or makes the name that keeps tokens of this inbox from being those
-// of another on the same store.
-func (b *inbox) identify() error {
-	path := filepath.Join(b.dir, "id")
-	text, err := os.ReadFile(path)
-	if err == nil && len(text) == 32 {
-		b.id = string(text)
-		return nil
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	raw := make([]byte, 16)
-	if _, err := rand.Read(raw); err != nil {
-		return err
-	}
-	b.id = hex.EncodeToString(raw)
-	return replace(path, []byte(b.id))
 }
 
 // recover finds the groups that a controller left behind.

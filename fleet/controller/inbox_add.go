@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bulkhead/bulkhead/fleet"
+	"github.com/bulkhead/bulkhead/internal/durable"
 )
 
 // add takes a batch; it returns when the batch is on disk, or was before.
@@ -112,7 +113,7 @@ func (b *inbox) writeGroup(g *group) error {
 		return err
 	}
 	g.size = int64(len(text))
-	return replace(b.groupPath(g.number), text)
+	return durable.Replace(b.groupPath(g.number), text)
 }
 
 // settle acknowledges a group's batches, or gives them back.
@@ -229,7 +230,7 @@ func (b *inbox) remember(g *group) error {
 	if err != nil {
 		return err
 	}
-	return replace(filepath.Join(b.dir, "marks.json"), text)
+	return durable.Replace(filepath.Join(b.dir, "marks.json"), text)
 }
 
 // Stats returns the counts so far.

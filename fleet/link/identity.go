@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/bulkhead/bulkhead/fleet"
+	"github.com/bulkhead/bulkhead/internal/durable"
 )
 
 // Identity is who this host is to its controller: a key that never leaves its
@@ -163,7 +164,7 @@ func (id *Identity) write(next *kept) error {
 	if err != nil {
 		return err
 	}
-	return replace(filepath.Join(id.dir, "identity.json"), text)
+	return durable.Replace(filepath.Join(id.dir, "identity.json"), text)
 }
 
 // Name of this host, as the controller knows it.
@@ -233,7 +234,7 @@ func ownKey(path string) (*ecdsa.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return key, replace(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	return key, durable.Replace(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
 func readKey(path string) (*ecdsa.PrivateKey, error) {

@@ -2,8 +2,6 @@ package link
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +17,7 @@ import (
 
 	"github.com/bulkhead/bulkhead/fleet"
 	"github.com/bulkhead/bulkhead/flow"
+	"github.com/bulkhead/bulkhead/internal/durable"
 	"github.com/bulkhead/bulkhead/policy"
 )
 
@@ -90,31 +89,14 @@ func OpenQueue(dir string, max int64, log *slog.Logger) (*Queue, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
-	if err := q.identify(); err != nil {
+	var err error
+	if q.id, err = durable.ID(filepath.Join(dir, "id")); err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	if err := q.find(); err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	return q, nil
-}
-
-func (q *Queue) identify() error {
-	path := filepath.Join(q.dir, "id")
-	text, err := os.ReadFile(path)
-	if err == nil && len(text) == 32 {
-		q.id = string(text)
-		return nil
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	raw := make([]byte, 16)
-	if _, err := rand.Read(raw); err != nil {
-		return err
-	}
-	q.id = hex.EncodeToString(raw)
-	return replace(path, []byte(q.id))
 }
 
 // find lists the batches of an earlier run.
@@ -241,7 +223,7 @@ func (q *Queue) flush() bool {
 	b.Violations = q.rows.Violations[:min(len(q.rows.Violations), fleet.MaxBatchRows-len(b.Records))]
 	data, err := b.Encode()
 	if err == nil {
-		err = replace(q.path(b.Seq), data)
+		err = durable.Replace(q.path(b.Seq), data)
 	}
 	if err != nil {
 		if !q.failed {
@@ -320,7 +302,7 @@ func (q *Queue) finish(f queued, why string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.flying = false
-	if err := replace(filepath.Join(q.dir, "sent"), []byte(strconv.FormatUint(f.seq, 10))); err != nil {
+	if err := durable.Replace(filepath.Join(q.dir, "sent"), []byte(strconv.FormatUint(f.seq, 10))); err != nil {
 		q.log.Warn("queue: not noted as sent; the controller will know", "error", err)
 	}
 	_ = os.Remove(q.path(f.seq)) // if it stays, "sent" tells
