@@ -3,17 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/bulkhead/bulkhead/enforcer"
 	"github.com/bulkhead/bulkhead/enforcer/nft"
-	"github.com/bulkhead/bulkhead/enforcer/watch"
-	"github.com/bulkhead/bulkhead/internal/task"
 	"github.com/bulkhead/bulkhead/policy"
 	"github.com/bulkhead/bulkhead/recommender"
-	"github.com/bulkhead/bulkhead/topology"
 )
 
 // maxForecast bounds the dependencies of each class in a forecast. What is beyond
@@ -93,85 +88,17 @@ func (a *app) sayWatched(st enforcer.Status) {
 // stay applies the set and then watches until ctx ends, and records what it sees
 // unless the inventory came from a file.
 func (e *enforcing) stay(ctx context.Context, set *policy.Set, host nft.Host, care *enforcer.Aftercare) error {
+	o := &overseer{app: e.app, verb: "enforce", author: "watch", host: host,
+		first: func(ctx context.Context, f *enforcer.Enforcer) error { return e.apply(ctx, f, set, host, care) }}
 	if e.inventory != "" {
-		return e.oversee(ctx, set, host, care, nil)
+		return o.run(ctx)
 	}
 	return e.with(ctx, func(s *session) error {
 		w, err := s.writer(ctx, false)
 		if err != nil {
 			return err
 		}
-		return errors.Join(e.oversee(ctx, set, host, care, w), w.Close())
+		o.violations, o.records = w, w
+		return errors.Join(o.run(ctx), w.Close())
 	})
-}
-
-// oversee runs the enforcer and the listeners; w is nil when nothing is recorded.
-func (e *enforcing) oversee(ctx context.Context, set *policy.Set, host nft.Host, care *enforcer.Aftercare, w *stampedWriter) (err error) {
-	release, err := alone(e.agentDir())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, release()) }()
-	k, err := nft.Open(0)
-	if err != nil {
-		return fmt.Errorf("enforce: %w", err)
-	}
-	defer func() { err = errors.Join(err, k.Close()) }()
-	var book watch.Book
-	opt := e.enforcerOptions(k)
-	opt.OnRuleset, opt.OnStep, opt.Author = book.Set, e.sayStep, "watch"
-	f, err := enforcer.Open(opt)
-	if err != nil {
-		return err
-	}
-	lines := &lineSink{w: e.out}
-	listener := watch.New(watch.Options{Host: host.Name, Process: watch.NewProcesses(0).Of, Workload: workloadKeys(host)}, &book, violationSinks{f, lines})
-	first := &firstStep{ready: make(chan struct{}), after: f.Ready(), do: func(ctx context.Context) error { return e.apply(ctx, f, set, host, care) }}
-	tasks := []task.Task{f, listener, first}
-	if w != nil {
-		lines.also = w
-		restore, err := enforcer.CountTraffic()
-		if err != nil {
-			e.log.Warn("packets and bytes are not counted", "error", err)
-		} else {
-			defer restore() // a setting that cannot be put back stays on, which costs little
-		}
-		tasks = append(tasks, newDiscovery(e.app, 0.1, time.Minute, w))
-	}
-	return task.Run(ctx, append(tasks, task.NewSystemd(first))...)
-}
-
-// workloadKeys says who holds an address of a host's view.
-func workloadKeys(host nft.Host) func(netip.Addr) uint64 {
-	owners := map[netip.Addr]uint64{}
-	for _, w := range host.Workloads {
-		for _, a := range w.Addrs {
-			owners[a] = topology.WorkloadKey(w.ID)
-		}
-	}
-	return func(a netip.Addr) uint64 { return owners[a] }
-}
-
-// firstStep does one thing once something else is ready.
-type firstStep struct {
-	after <-chan struct{}
-	ready chan struct{}
-	do    func(context.Context) error
-}
-
-func (f *firstStep) String() string         { return "policy file" }
-func (f *firstStep) Ready() <-chan struct{} { return f.ready }
-
-// Run waits, does it, and ends.
-func (f *firstStep) Run(ctx context.Context) error {
-	select {
-	case <-f.after:
-	case <-ctx.Done():
-		return nil
-	}
-	if err := f.do(ctx); err != nil {
-		return err
-	}
-	close(f.ready)
-	return nil
 }

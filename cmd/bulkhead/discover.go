@@ -124,10 +124,7 @@ func (d *discovering) track(ctx context.Context) (end func() error, err error) {
 	}
 	restore := func() error { return nil }
 	if d.counters {
-		if restore, err = enforcer.CountTraffic(); err != nil {
-			d.log.Warn("packets and bytes are not counted", "error", err)
-			restore = func() error { return nil }
-		}
+		restore = d.countTraffic()
 	}
 	return func() error {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)

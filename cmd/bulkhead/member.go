@@ -85,6 +85,10 @@ func (a *app) runMember(ctx context.Context, id *link.Identity) (err error) {
 	if err != nil {
 		return err
 	}
+	if m.discovers() {
+		restore := a.countTraffic()
+		defer func() { err = errors.Join(err, restore()) }()
+	}
 	return task.Run(ctx, tasks...)
 }
 
@@ -133,7 +137,7 @@ func (m *memberRun) tasks() ([]task.Task, error) {
 		task.After(restored, task.Again("violations", m.self.trouble("violations"), reports)),
 		task.After(restored, m.self),
 	}
-	if m.app.cfg.Agent.Flows && m.id.Role() == fleet.Agent {
+	if m.discovers() {
 		tasks = append(tasks, task.After(restored, task.Again("connections", m.self.trouble("connections"), func() task.Task {
 			return watch.NewDiscovery(watch.DiscoveryOptions{Sensor: name, CPUShare: 0.1, Process: watch.NewProcesses(0).Of}, m.queue)
 		})))
@@ -147,6 +151,10 @@ func (m *memberRun) tasks() ([]task.Task, error) {
 	}
 	return append(tasks, task.NewSystemd(m.enforcer)), nil
 }
+
+// discovers reports that this machine records its own connections: an agent does, a
+// gateway only forwards those of others.
+func (m *memberRun) discovers() bool { return m.app.cfg.Agent.Flows && m.id.Role() == fleet.Agent }
 
 // Beat implements link.Host.
 func (m *memberRun) Beat() fleet.Heartbeat {

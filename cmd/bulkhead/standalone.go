@@ -4,18 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"net/netip"
 	"sync"
-	"time"
 
 	"github.com/bulkhead/bulkhead/enforcer"
 	"github.com/bulkhead/bulkhead/enforcer/nft"
 	"github.com/bulkhead/bulkhead/enforcer/watch"
-	"github.com/bulkhead/bulkhead/internal/task"
 	"github.com/bulkhead/bulkhead/policy"
-	"github.com/bulkhead/bulkhead/topology"
 )
 
 // standalone enforces a policy file without a controller: the verb
@@ -42,87 +37,39 @@ func (s *standalone) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	o := &overseer{app: s.app, verb: "agent", author: "agent", host: host,
+		first: func(ctx context.Context, e *enforcer.Enforcer) error { return s.first(ctx, e, set, host) }}
 	if !s.store {
-		return s.enforce(ctx, set, host, &lineSink{w: s.out}, nil)
+		return o.run(ctx)
 	}
 	return s.with(ctx, func(open *session) error {
 		w, err := open.writer(ctx, false)
 		if err != nil {
 			return err
 		}
-		err = s.enforce(ctx, set, host, &lineSink{w: s.out, also: w}, w)
-		return errors.Join(err, w.Close())
+		o.violations = w
+		if s.cfg.Agent.Flows {
+			o.records = w
+		}
+		return errors.Join(o.run(ctx), w.Close())
 	})
 }
 
-// enforce runs the enforcer and the listeners until ctx ends. records takes this
-// machine's own connections; nil when nobody wants them.
-func (s *standalone) enforce(ctx context.Context, set *policy.Set, host nft.Host, to watch.Sink, records watch.RecordSink) (err error) {
-	release, err := alone(s.agentDir())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, release()) }()
-	k, err := nft.Open(0)
-	if err != nil {
-		return fmt.Errorf("agent: %w", err)
-	}
-	defer func() { err = errors.Join(err, k.Close()) }()
-	var book watch.Book
-	opt := s.enforcerOptions(k)
-	opt.OnRuleset, opt.OnStep, opt.Author = book.Set, s.sayStep, "agent"
-	e, err := enforcer.Open(opt)
-	if err != nil {
-		return err
-	}
-	owners := map[netip.Addr]uint64{}
-	for _, w := range host.Workloads {
-		for _, a := range w.Addrs {
-			owners[a] = topology.WorkloadKey(w.ID)
-		}
-	}
-	listener := watch.New(watch.Options{Host: host.Name, Process: watch.NewProcesses(0).Of,
-		Workload: func(a netip.Addr) uint64 { return owners[a] }}, &book, violationSinks{e, to})
-	first := &firstChange{e: e, agent: s, set: set, host: host, ready: make(chan struct{})}
-	tasks := []task.Task{e, listener, first}
-	if records != nil && s.cfg.Agent.Flows {
-		tasks = append(tasks, newDiscovery(s.app, 0.1, time.Minute, records))
-	}
-	return task.Run(ctx, append(tasks, task.NewSystemd(first))...)
-}
-
-// firstChange puts the policy file in force once what was confirmed is restored.
-type firstChange struct {
-	e     *enforcer.Enforcer
-	agent *standalone
-	set   *policy.Set
-	host  nft.Host
-	ready chan struct{}
-}
-
-func (f *firstChange) String() string         { return "policy file" }
-func (f *firstChange) Ready() <-chan struct{} { return f.ready }
-
-// Run applies the set unless it is what is in force.
-func (f *firstChange) Run(ctx context.Context) error {
-	select {
-	case <-f.e.Ready():
-	case <-ctx.Done():
+// first puts the policy file in force unless it is what is in force.
+func (s *standalone) first(ctx context.Context, e *enforcer.Enforcer, set *policy.Set, host nft.Host) error {
+	if c := e.Status().Confirmed; c != nil && c.Hash == set.Hash() {
 		return nil
 	}
-	if c := f.e.Status().Confirmed; c == nil || c.Hash != f.set.Hash() {
-		v, err := f.e.Apply(ctx, enforcer.Request{Set: f.set, Host: f.host, Author: author(), Reason: "policy file " + f.agent.policy, Aftercare: f.agent.care})
-		if err != nil {
+	v, err := e.Apply(ctx, enforcer.Request{Set: set, Host: host, Author: author(), Reason: "policy file " + s.policy, Aftercare: s.care})
+	if err != nil {
+		return err
+	}
+	if !v.Deadline.IsZero() && s.confirm {
+		if err := e.Confirm(ctx); err != nil {
 			return err
 		}
-		if !v.Deadline.IsZero() && f.agent.confirm {
-			if err := f.e.Confirm(ctx); err != nil {
-				return err
-			}
-		}
-		f.agent.say("version %d is in force", v.Number)
 	}
-	close(f.ready)
+	s.say("version %d is in force", v.Number)
 	return nil
 }
 
