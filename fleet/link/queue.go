@@ -302,10 +302,13 @@ func (q *Queue) finish(f queued, why string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.flying = false
-	if err := durable.Replace(filepath.Join(q.dir, "sent"), []byte(strconv.FormatUint(f.seq, 10))); err != nil {
+	err := durable.Replace(filepath.Join(q.dir, "sent"), []byte(strconv.FormatUint(f.seq, 10)))
+	if err != nil {
 		q.log.Warn("queue: not noted as sent; the controller will know", "error", err)
 	}
-	_ = os.Remove(q.path(f.seq)) // if it stays, "sent" tells
+	if err == nil || len(q.files) > 1 { // else nothing would say, after a restart, which numbers are used
+		_ = os.Remove(q.path(f.seq)) // if it stays, "sent" tells
+	}
 	q.files = q.files[1:]
 	q.bytes -= f.size
 	q.stats.Waiting -= f.rows

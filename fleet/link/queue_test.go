@@ -168,3 +168,30 @@ func TestQueueWithoutDisk(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+// TestQueueNumbersAreNotUsedTwice: where it cannot be noted what was sent, a restart
+// gives no new batch the number of an old one; the controller would take it for that.
+func TestQueueNumbersAreNotUsedTwice(t *testing.T) {
+	dir := t.TempDir()
+	q := openQueue(t, dir, 0)
+	put(q, 1)
+	if err := os.Mkdir(filepath.Join(dir, "sent"), 0o700); err != nil { // which no file can replace
+		t.Fatal(err)
+	}
+	_, done := take(t, q)
+	done(true)
+	addsUp(t, q)
+	if err := os.Remove(filepath.Join(dir, "sent")); err != nil {
+		t.Fatal(err)
+	}
+	q = openQueue(t, dir, 0)
+	put(q, 2)
+	if b, done := take(t, q); b.Seq != 1 {
+		t.Errorf("batch %d first, want what may have been sent", b.Seq)
+	} else {
+		done(true)
+	}
+	if b, _ := take(t, q); b.Seq != 2 || b.Rows() != 2 {
+		t.Errorf("batch %d of %d rows, want the new one under a new number", b.Seq, b.Rows())
+	}
+}
