@@ -25,7 +25,6 @@ type host struct {
 	fleet.Sight
 	content *Content      // of bundle Wanted; nil until the source was asked
 	newer   chan struct{} // closed when Wanted grows
-	again   uint64        // of the enrolment when Wanted was given
 }
 
 // host returns the entry of a name. s.mu is held.
@@ -85,7 +84,7 @@ func (s *Server) refresh(ctx context.Context) error {
 		e := &enrolled[i]
 		h := s.host(e.Name)
 		if c := contents[e.Name]; c != nil && !waiting[e.Name] {
-			s.want(h, e, c)
+			s.want(h, c)
 		}
 	}
 	return nil
@@ -126,7 +125,7 @@ func Known(enrolled []fleet.Enrolment, sights map[string]fleet.Sight) []Host {
 }
 
 // want makes a content the one the host shall have. s.mu is held.
-func (s *Server) want(h *host, e *fleet.Enrolment, c *Content) {
+func (s *Server) want(h *host, c *Content) {
 	if c.Err != nil {
 		if h.Error != c.Err.Error() {
 			h.Error, s.dirty = c.Err.Error(), true
@@ -136,12 +135,12 @@ func (s *Server) want(h *host, e *fleet.Enrolment, c *Content) {
 	if h.Error != "" {
 		h.Error, s.dirty = "", true
 	}
-	if h.Digest == c.Digest && h.Wanted > 0 && h.Wanted >= h.Beat.Seen && h.again >= e.Again {
+	if h.Digest == c.Digest && h.Wanted > 0 && h.Wanted >= h.Beat.Seen {
 		h.content = c
 		return
 	}
 	h.Wanted = max(h.Wanted, h.Beat.Seen) + 1
-	h.content, h.Digest, h.Hash, h.Workload, h.again = c, c.Digest, c.Hash, c.Workloads, e.Again
+	h.content, h.Digest, h.Hash, h.Workload = c, c.Digest, c.Hash, c.Workloads
 	s.dirty = true
 	close(h.newer)
 	h.newer = make(chan struct{})
