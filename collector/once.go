@@ -12,7 +12,7 @@ import (
 // onceSkew is by how much the clocks of two observers may differ.
 const onceSkew = flow.Time(2 * time.Second)
 
-// onceFlows is how many flows a Once remembers, 48 bytes each. A flow that is
+// onceFlows is how many flows a Once remembers, 56 bytes each. A flow that is
 // forgotten before its second observer reports is counted twice.
 const onceFlows = 1 << 18
 
@@ -38,6 +38,7 @@ type sighted struct {
 	first, last flow.Time
 	sensor      uint64 // hash of its name
 	told        uint64 // of the other observer that was last named
+	attempt     bool   // what it reported came to nothing
 }
 
 // NewOnce returns a Once in front of sink.
@@ -79,14 +80,16 @@ func (o *Once) keep(r *flow.Record) bool {
 	sensor := maphash.String(o.seed, r.Sensor)
 	s := &o.seen[h%uint64(len(o.seen))]
 	same := s.hash == h && r.First <= s.last+onceSkew && s.first <= r.Last+onceSkew
+	came := r.Outcome == flow.Established || r.Outcome == flow.OneWay
 	switch {
-	case same && s.sensor == sensor:
+	case same && (s.sensor == sensor || r.Split > 0 && s.id == r.ID): // a later split may be seen on more interfaces
+		s.sensor, s.attempt = sensor, s.attempt && !came
 		s.first, s.last = min(s.first, r.First), max(s.last, r.Last)
 		return true
-	case !same:
-		*s = sighted{hash: h, id: r.ID, first: r.First, last: r.Last, sensor: sensor}
+	case !same || s.attempt && came: // who saw no answer does not count for who saw one
+		*s = sighted{hash: h, id: r.ID, first: r.First, last: r.Last, sensor: sensor, attempt: !came}
 		return true
-	case r.Outcome != flow.Established && r.Outcome != flow.OneWay || s.told == sensor:
+	case !came || s.told == sensor:
 		return false
 	}
 	s.told = sensor

@@ -59,3 +59,27 @@ func TestOnceDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// Who saw no answer does not count for who saw one, and a flow stays its observer's
+// when more interfaces see it.
+func TestOnceCountsWhatSucceeded(t *testing.T) {
+	var k kept
+	once := collector.NewOnce(&k)
+	later := report("eth0", 110, 120, flow.Established)
+	later.ID, later.Split, later.Sensor = report("eth0", 100, 110, flow.Established).ID, 1, "eth0+eth1"
+	other := func(r flow.Record) flow.Record { r.Key.ClientPort++; return r }
+	if err := once.Records([]flow.Record{
+		report("eth0", 100, 110, flow.Established), later,
+		other(report("tap0", 100, 110, flow.Unanswered)), other(report("192.0.2.7", 100, 110, flow.Established)), other(report("tap0", 111, 112, flow.Unanswered)),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(k.records) != 4 || once.Duplicates() != 1 {
+		t.Fatalf("%d records, %d duplicates: %+v", len(k.records), once.Duplicates(), k.records)
+	}
+	for _, r := range k.records {
+		if r.ClientPackets != 3 {
+			t.Errorf("%s split %d counts nothing", r.Sensor, r.Split)
+		}
+	}
+}

@@ -33,6 +33,9 @@ func (c *pipeline) reconfigure(o Options) {
 	c.drain() // what was gathered belongs to the time before
 	o.Assemble.Learner = direction.New(direction.Options{Overrides: o.Direction})
 	c.table.Reconfigure(o.Assemble)
+	if c.observer != nil {
+		c.observer.Rescope(o.Assemble.ScopeVLAN, o.Assemble.ScopeVNI)
+	}
 	c.ignore = o.Ignore
 	c.ports = portsOf(o.ExportPorts)
 }

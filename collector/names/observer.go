@@ -208,6 +208,10 @@ func (o *Observer) add(addr netip.Addr, name []byte, kind flow.NameKind) {
 	n.Count++
 }
 
+// Rescope says which address spaces there are from now on; names gathered keep
+// theirs.
+func (o *Observer) Rescope(byVLAN, byVNI bool) { o.o.ScopeVLAN, o.o.ScopeVNI = byVLAN, byVNI }
+
 // flushed is Flush where the error can wait until the end.
 func (o *Observer) flushed() { _ = o.Flush() } // kept in o.err
 
