@@ -71,7 +71,9 @@ func (f *fleetSource) Contents(ctx context.Context, hosts []controller.Host, lin
 	if from == f.from {
 		return f.contents, nil
 	}
-	f.forecast(ctx, set)
+	if err := f.forecast(ctx, set); err != nil {
+		return nil, err
+	}
 	f.contents = f.make(set, networks, members, hosts, lines)
 	f.from = from
 	return f.contents, nil
@@ -79,16 +81,19 @@ func (f *fleetSource) Contents(ctx context.Context, hosts []controller.Host, lin
 
 // forecast says what a change of policies is expected to break, so that machines
 // can compare. Where nothing is recorded the watch only counts. f.mu is held.
-func (f *fleetSource) forecast(ctx context.Context, set *policy.Set) {
+func (f *fleetSource) forecast(ctx context.Context, set *policy.Set) error {
 	if f.change == set.Hash() {
-		return
+		return nil
 	}
 	care, err := f.b.s.forecast(ctx, set)
-	if err != nil {
-		f.b.s.app.log.Info("controller: no forecast for the watch over a change", "why", err)
+	switch {
+	case errors.Is(err, errNothingRecorded):
 		care = f.b.s.app.unforeseen()
+	case err != nil:
+		return err
 	}
 	f.change, f.care = set.Hash(), care
+	return nil
 }
 
 // careFor leaves of the watch what one target can see.
@@ -118,15 +123,18 @@ func (f *fleetSource) make(set *policy.Set, networks []topology.Network, members
 	out := map[string]*controller.Content{}
 	change := set.Hash()
 	ws := hostWorkloads(members)
-	behind := withAgents(ws, members, hosts)
+	behind, held := withAgents(ws, members, hosts), heldBy(members)
 	for i := range hosts {
 		h := &hosts[i]
 		target := nft.Host{Name: h.Name, Mode: nft.ModeHost, Networks: networks, Workloads: ws, Domains: f.domains.addrs, Controllers: lines}
 		if h.Role == fleet.Gateway {
 			target.Mode, target.Workloads = nft.ModeGateway, behind
 		} else {
-			own := withOwn(members, h)
-			target.Self, target.Workloads = holders(own, h.Addrs...), hostWorkloads(own)
+			own := withOwn(members, held, h)
+			target.Self = holders(own, h.Addrs...)
+			if len(own) > len(members) {
+				target.Workloads = hostWorkloads(own)
+			}
 		}
 		out[h.Name] = f.content(h, set, target, change)
 	}
@@ -256,13 +264,7 @@ const maxHostAddrs = 64
 
 // withOwn adds the addresses that only the host itself says it has: to what it
 // enforces on itself, where they harm nobody else.
-func withOwn(members []topology.Member, h *controller.Host) []topology.Member {
-	held := map[netip.Addr]bool{}
-	for i := range members {
-		for _, a := range members[i].Addrs {
-			held[a.Unmap()] = true
-		}
-	}
+func withOwn(members []topology.Member, held map[netip.Addr]bool, h *controller.Host) []topology.Member {
 	own := topology.Member{Labels: h.Labels}
 	for _, a := range h.Addrs {
 		if !held[a] && len(own.Addrs) < maxHostAddrs {
@@ -274,6 +276,17 @@ func withOwn(members []topology.Member, h *controller.Host) []topology.Member {
 	}
 	own.ID = own.Addrs[0].String()
 	return append(slices.Clone(members), own)
+}
+
+// heldBy are the addresses that members hold.
+func heldBy(members []topology.Member) map[netip.Addr]bool {
+	held := map[netip.Addr]bool{}
+	for i := range members {
+		for _, a := range members[i].Addrs {
+			held[a.Unmap()] = true
+		}
+	}
+	return held
 }
 
 // withAgents marks the workloads whose own agent judges their end, for gateways: those

@@ -51,7 +51,7 @@ func TestHostsCannotTakeWhatIsNotTheirs(t *testing.T) {
 		if !slices.Equal(agents, tc.agents) {
 			t.Errorf("%s: agents %v, want %v", name, agents, tc.agents)
 		}
-		own := holders(withOwn(got, &h), h.Addrs...)
+		own := holders(withOwn(got, heldBy(got), &h), h.Addrs...)
 		if !slices.Contains(own, "web") || !slices.ContainsFunc(own, func(id string) bool { return id == "10.0.0.3" || id == "10.0.0.4" }) {
 			t.Errorf("%s: enforces for %v", name, own)
 		}
