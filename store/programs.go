@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/ClickHouse/ch-go/proto"
 
@@ -22,11 +23,19 @@ type Program struct {
 
 // Programs returns which programs served and used what in a window, by party,
 // service and side, busiest first among those. It reads raw records, which are
-// kept for a shorter time than edges, and only those a host itself reported.
+// kept for a shorter time than edges, and only those a host itself reported. A query
+// for servers alone is answered with what serves there, one for clients alone with
+// what they use.
 func (s *Store) Programs(ctx context.Context, q Query) ([]Program, error) {
 	var c programColumns
-	sql := "SELECT * FROM (" + q.programsSQL("server", 1) + "\nUNION ALL " + q.programsSQL("client", 0) +
-		") ORDER BY party, scope, serves DESC, proto, server_port, flows DESC, process LIMIT 10000"
+	var ends []string
+	if q.ClientAny == nil || q.ServerAny != nil {
+		ends = append(ends, q.programsSQL("server", 1))
+	}
+	if q.ServerAny == nil || q.ClientAny != nil {
+		ends = append(ends, q.programsSQL("client", 0))
+	}
+	sql := "SELECT * FROM (" + strings.Join(ends, "\nUNION ALL ") + ") ORDER BY party, scope, serves DESC, proto, server_port, flows DESC, process LIMIT 10000"
 	var out []Program
 	err := s.read(ctx, sql, toResults(c.all()), func(rows int) error {
 		for i := range rows {

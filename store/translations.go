@@ -44,7 +44,7 @@ func (s *Store) translations(ctx context.Context, q Query, servers bool, public,
 	if len(q.Sensors) > 0 {
 		w.add("sensor IN " + list(q.Sensors, quote))
 	}
-	sql := fmt.Sprintf(`SELECT toString(%[1]s), scope, arraySort(groupUniqArray(%[3]d)(toString(%[2]s))), count()
+	sql := fmt.Sprintf(`SELECT toString(%[1]s), scope, arraySort(arrayMap(x -> toString(x), groupUniqArray(%[3]d)(%[2]s))), count()
 FROM flows WHERE %[4]s GROUP BY %[1]s, scope ORDER BY scope, %[1]s`, public, behind, mostBehind, w)
 	var out []flow.Translation
 	err := s.each(ctx, sql, nil, func() { out = nil }, func(rows driver.Rows) error {

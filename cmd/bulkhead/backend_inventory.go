@@ -169,9 +169,8 @@ func (b *backend) programsOf(ctx context.Context, node *topology.Node) ([]httpap
 			return nil, err
 		}
 		for i := range list {
-			if p := &list[i]; p.Serves == (q.ServerAny != nil) {
-				out = append(out, httpapi.Program{Name: p.Process, Service: p.Service, Serves: p.Serves, Flows: p.Flows, Last: p.Last})
-			}
+			p := &list[i]
+			out = append(out, httpapi.Program{Name: p.Process, Service: p.Service, Serves: p.Serves, Flows: p.Flows, Last: p.Last})
 		}
 	}
 	return out[:min(len(out), identityRows)], nil
