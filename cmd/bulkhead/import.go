@@ -114,6 +114,7 @@ func (im *importer) keep(ctx context.Context, s *session, note *importNote) (dam
 		}
 		return nil, err
 	case errors.Is(damage, store.ErrDiffers):
+		w.Withdraw() // what is not yet in a batch would take the name of one that is whole
 		return nil, errors.Join(damage, w.Close())
 	}
 	if err = w.flush(ctx); err == nil {
