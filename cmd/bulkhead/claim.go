@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -163,46 +162,6 @@ func (a *app) printInventoryProposals(list []inventory.Proposal) error {
 		rows = append(rows, []string{p.Kind(), p.Name(), strings.Join(p.Places(), ", "), fmt.Sprintf("%.0f%%", 100*p.Confidence), p.Why})
 	}
 	return table(a.out, []string{"KIND", "NAME", "ADDRESSES", "SURE", "WHY"}, rows)
-}
-
-// InventoryProposals lists for the API what traffic speaks for adding.
-func (b *backend) InventoryProposals(ctx context.Context) ([]inventory.Proposal, error) {
-	m, err := b.Map(ctx, httpapi.Window{})
-	if err != nil {
-		return nil, err
-	}
-	list, _, _, err := b.s.inventoryProposals(ctx, m, 0)
-	return list, err
-}
-
-// AcceptInventoryProposals adds those of the proposals that are named. One that is
-// no longer proposed is an error.
-func (b *backend) AcceptInventoryProposals(ctx context.Context, author string, names []string) error {
-	m, err := b.Map(ctx, httpapi.Window{})
-	if err != nil {
-		return err
-	}
-	list, inv, base, err := b.s.inventoryProposals(ctx, m, 0)
-	if err != nil {
-		return err
-	}
-	byName := map[string]inventory.Proposal{}
-	for _, p := range list {
-		byName[p.Name()] = p
-	}
-	var chosen []inventory.Proposal
-	for _, n := range names {
-		p, ok := byName[n]
-		if !ok {
-			return httpapi.Errorf(httpapi.CodeConflict, "nothing called %q is proposed any more", n)
-		}
-		chosen = append(chosen, p)
-	}
-	after, err := inventory.With(inv, chosen)
-	if err != nil {
-		return httpapi.Errorf(httpapi.CodeInvalid, "%v", err)
-	}
-	return b.redraw(ctx, b.s.saveInventory(ctx, after, base, author, cmp.Or(strings.Join(names, ", "), "nothing")+" accepted"))
 }
 
 // Claim gives an address of the map to a workload for the API.
