@@ -1,5 +1,5 @@
-import { useMemo } from 'react'
-import { get, post, queryString } from '../../api/client'
+import { useMemo, useState } from 'react'
+import { get, post, queryString, wordsOf } from '../../api/client'
 import { useResource } from '../../api/useResource'
 import type { SharedFinding, SharedInfrastructure } from '../../api/types'
 import { FindingActions } from '../../parts/FindingActions'
@@ -95,12 +95,15 @@ function Row({ f, kinds, onDone }: { f: SharedFinding; kinds: readonly string[];
 }
 
 function Refused({ data, onDone }: { data: SharedInfrastructure; onDone: () => void }) {
-  const back = (node: string, kind: string) => void post('/api/v1/map/infrastructure', { decisions: [{ node, kind, accept: true }] }).then(onDone, onDone)
+  const [problem, setProblem] = useState<string | null>(null)
+  const back = (node: string, kind: string) =>
+    void post('/api/v1/map/infrastructure', { decisions: [{ node, kind, accept: true }] }).then(onDone, (cause: unknown) => setProblem(wordsOf(cause)))
   return (
     <section className="card">
       <h2>
         Not shared, you said <em>{data.refused.length}</em>
       </h2>
+      {problem ? <p role="alert">{problem}</p> : null}
       <ul className="plain-list">
         {data.refused.map((r) => (
           <li key={r.node.id}>
